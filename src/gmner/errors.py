@@ -1,0 +1,67 @@
+"""What a user can get wrong, each told in one sentence: what was given, what is allowed, what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class GmnerError(Exception):
+    """Base of every error that a user can cause and mend.
+
+    Commands print the sentence and leave with exit code 2; a batch keeps it as the error of the row that caused it.
+    """
+
+    def __init__(self, given: str, *, allowed: str, todo: str) -> None:
+        super().__init__(f"{given}; {allowed}; {todo}.")
+        self.given, self.allowed, self.todo = given, allowed, todo
+
+
+class TextError(GmnerError):
+    """A text that holds nothing to read, or more than can be read at once."""
+
+
+class ImageError(GmnerError):
+    """A picture that is missing, unreadable, of a format that is not read, or past a cap."""
+
+
+class EntityError(GmnerError):
+    """A span, type, box or mask that cannot be."""
+
+
+class DataError(GmnerError):
+    """A data file that breaks its format; `where` is `file:line` if known."""
+
+    def __init__(self, where: str, given: str, *, allowed: str, todo: str) -> None:
+        super().__init__(f"{where}: {given}", allowed=allowed, todo=todo)
+        self.where = where
+
+
+class MismatchError(GmnerError):
+    """Gold and predictions that are not about the same posts."""
+
+
+class ConfigError(GmnerError):
+    """A setting that does not exist or holds a value of the wrong kind."""
+
+
+class CheckpointError(GmnerError):
+    """A checkpoint that is missing, damaged, partial or of another model."""
+
+
+class MissingPackageError(GmnerError):
+    """An optional package that is needed and absent."""
+
+
+class UnknownNameError(GmnerError):
+    """A name (system, protocol, task, format ...) that is not among the known ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        super().__init__(
+            f"there is no {kind} {name!r}",
+            allowed=f"known are {', '.join(names)}",
+            todo=f"did you mean {near[0]!r}?" if near else "choose one of these",
+        )
+
+    def __str__(self) -> str:
+        return super().__str__().replace("?.", "?")

@@ -1,0 +1,170 @@
+"""Boxes and masks as numbers: overlap, clipping, COCO run-length codes. numpy only.
+
+Boxes are xyxy float pixels, areas are plain widths times heights (no +1). Masks are COCO run-length codes:
+run lengths over the column-major pixels, background first, written as COCO's 6-bit string.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from gmner.errors import EntityError
+from gmner.types import Box, Mask
+
+
+def box_array(boxes: Sequence[Box]) -> Float[np.ndarray, "boxes 4"]:
+    """Boxes as rows of an array; no boxes give a (0, 4) array."""
+    return np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+
+
+def box_iou(left: Sequence[Box], right: Sequence[Box]) -> Float[np.ndarray, "left right"]:
+    """Intersection over union of every pair; 0 where a union is empty.
+
+    >>> box_iou([Box(0, 0, 2, 2)], [Box(1, 0, 3, 2), Box(5, 5, 6, 6)]).round(3).tolist()
+    [[0.333, 0.0]]
+    """
+    a, b = box_array(left)[:, None], box_array(right)[None]
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    intersection = sides.clip(0).prod(-1)
+    union = (a[..., 2:] - a[..., :2]).clip(0).prod(-1) + (b[..., 2:] - b[..., :2]).clip(0).prod(-1) - intersection
+    return np.asarray(np.divide(intersection, union, out=np.zeros_like(union), where=union > 0))
+
+
+def clip_box(box: Box, width: int, height: int) -> Box | None:
+    """The part of `box` inside an image of `width` x `height` pixels; None if nothing is inside."""
+    clipped = Box(max(box.x1, 0.0), max(box.y1, 0.0), min(box.x2, float(width)), min(box.y2, float(height)))
+    return clipped if clipped.width > 0 and clipped.height > 0 else None
+
+
+def hull(boxes: Sequence[Box]) -> Box:
+    """The smallest box around all `boxes` (at least one)."""
+    array = box_array(boxes)
+    return Box(*array[:, :2].min(0).tolist(), *array[:, 2:].max(0).tolist())
+
+
+def encode_mask(pixels: Bool[np.ndarray, "height width"]) -> Mask:
+    """The run-length code of a boolean picture."""
+    height, width = pixels.shape
+    flat = np.concatenate([[False], pixels.astype(bool).ravel(order="F"), [False]])
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    runs = np.diff(changes, prepend=0, append=height * width)
+    if len(runs) > 1 and runs[-1] == 0:
+        runs = runs[:-1]
+    return Mask((height, width), _write_counts(runs))
+
+
+def decode_mask(mask: Mask) -> Bool[np.ndarray, "height width"]:
+    """The boolean picture of a run-length code.
+
+    Raises:
+        EntityError: the runs do not fill the mask's size.
+    """
+    runs = mask_runs(mask)
+    values = np.arange(len(runs)) % 2 == 1
+    return np.repeat(values, runs).reshape(mask.size, order="F")
+
+
+def mask_runs(mask: Mask) -> Int64[np.ndarray, " runs"]:
+    """Run lengths in column-major order, background first.
+
+    Raises:
+        EntityError: the code is not COCO's, or its runs do not fill the mask's size.
+    """
+    runs = _read_counts(mask.counts)
+    if len(runs) == 0 or runs.min() < 0 or runs.sum() != mask.size[0] * mask.size[1]:
+        raise EntityError(
+            f"a mask of size {list(mask.size)} whose runs cover {int(runs.sum())} pixels",
+            allowed="COCO run-length codes with size [height, width]",
+            todo="encode the mask with pycocotools or gmner.geometry.encode_mask",
+        )
+    return runs
+
+
+def mask_area(mask: Mask) -> int:
+    """The number of pixels that the mask covers."""
+    return int(mask_runs(mask)[1::2].sum())
+
+
+def mask_box(mask: Mask) -> Box | None:
+    """The tight box around the mask's pixels; None for an empty mask."""
+    pixels = decode_mask(mask)
+    rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
+    if not len(rows):
+        return None
+    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+
+
+def box_mask(box: Box, width: int, height: int) -> Mask:
+    """The mask of all pixels whose centre lies in `box`."""
+    rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
+    inside = ((rows >= box.y1) & (rows < box.y2))[:, None] & ((columns >= box.x1) & (columns < box.x2))[None]
+    return encode_mask(inside)
+
+
+def mask_iou(left: Sequence[Mask], right: Sequence[Mask]) -> Float[np.ndarray, "left right"]:
+    """Intersection over union of every pair of masks, straight from the runs; 0 where a union is empty.
+
+    Raises:
+        EntityError: two masks are of images of different sizes, or a code is damaged.
+    """
+    sizes = {mask.size for mask in (*left, *right)}
+    if len(sizes) > 1:
+        raise EntityError(
+            f"masks of images of different sizes {sorted(sizes)}",
+            allowed="masks of one image share [height, width]",
+            todo="scale the masks to the size of the original image",
+        )
+    ends_left, ends_right = ([np.cumsum(mask_runs(mask)) for mask in masks] for masks in (left, right))
+    result = np.zeros((len(left), len(right)))
+    for row, a in enumerate(ends_left):
+        for column, b in enumerate(ends_right):
+            result[row, column] = _run_iou(a, b)
+    return result
+
+
+def _run_iou(a: Int64[np.ndarray, " m"], b: Int64[np.ndarray, " n"]) -> float:
+    """IoU of two masks given as the end positions of their runs.
+
+    Between two neighbouring ends of either code neither changes, so each stretch is inside or outside as a whole.
+    """
+    ends = np.union1d(a, b)
+    lengths = np.diff(ends, prepend=0)
+    in_a = np.searchsorted(a, ends, side="left") % 2 == 1
+    in_b = np.searchsorted(b, ends, side="left") % 2 == 1
+    union = lengths[in_a | in_b].sum()
+    return float(lengths[in_a & in_b].sum() / union) if union else 0.0
+
+
+def _read_counts(counts: str) -> Int64[np.ndarray, " runs"]:
+    """Run lengths from COCO's string: 5 bits a character, lowest first, bit 6 says "more", the top bit is the sign.
+
+    From the fourth number on, a number is the difference to the one two before it.
+    """
+    codes = np.frombuffer(counts.encode("latin-1", "replace"), dtype=np.uint8).astype(np.int64) - 48
+    if len(codes) == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
+        return np.zeros(0, dtype=np.int64)
+    last = codes & 32 == 0
+    starts = np.concatenate([[0], np.flatnonzero(last)[:-1] + 1])
+    places = np.arange(len(codes)) - np.repeat(starts, np.diff(np.append(starts, len(codes))))
+    values = np.add.reduceat((codes & 31) << (5 * places), starts)
+    negative = codes[last] & 16 != 0
+    values -= np.where(negative, 1 << (5 * (places[last] + 1)), 0)
+    for parity in (1, 2):  # two interleaved running sums, the very first number standing alone
+        values[parity::2] = np.cumsum(values[parity::2])
+    return values
+
+
+def _write_counts(runs: Int64[np.ndarray, " runs"]) -> str:
+    """COCO's string of run lengths; the inverse of `_read_counts`."""
+    numbers = runs.astype(np.int64).copy()
+    numbers[3:] -= runs[1:-2]
+    characters: list[str] = []
+    for number in numbers.tolist():
+        more = True
+        while more:
+            code = number & 31
+            number >>= 5
+            more = number != (-1 if code & 16 else 0)
+            characters.append(chr(48 + (code | 32 if more else code)))
+    return "".join(characters)

@@ -1,0 +1,1 @@
+"""The steps of the cascade: one Protocol (`stage`), several implementations."""

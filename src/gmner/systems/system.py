@@ -1,0 +1,31 @@
+"""What a system is: Examples to Predictions, in bulk, each bad example its own error."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+from gmner.errors import GmnerError
+from gmner.types import Example, Prediction
+
+
+class System(Protocol):
+    """Anything that finds entities in posts: a cascade, a joint model, a multimodal LLM."""
+
+    name: str
+
+    @abstractmethod
+    def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
+        """One prediction, or the error that it met, for every example, in order."""
+
+    def predict(self, examples: Sequence[Example]) -> list[Prediction]:
+        """One prediction for every example, in order.
+
+        Raises:
+            GmnerError: the first example that can not be read (`attempt` gives the others' predictions all the same).
+        """
+        predictions: list[Prediction] = []
+        for result in self.attempt(examples):
+            if isinstance(result, GmnerError):
+                raise result
+            predictions.append(result)
+        return predictions
