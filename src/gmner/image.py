@@ -75,7 +75,7 @@ def open_image(reference: "str | PathLike[str] | bytes | Image.Image | np.ndarra
     Files are JPEG, PNG, WebP, GIF or BMP by content, whatever their name; of an animation the first frame (of a
     Pillow image the current one) is taken. EXIF orientation is applied, transparency is laid on white, 16-bit
     samples keep their high byte, colour profiles are not applied. Arrays are uint8, (height, width) grey,
-    (height, width, 3) RGB or (height, width, 4) RGBA; an RGB array is taken as it is, not copied.
+    (height, width, 3) RGB or (height, width, 4) RGBA; a contiguous RGB array is taken as it is, not copied.
 
     Both caps hold before anything is decoded. A picture is whole or refused: a file that ends early or fails its
     format's checks is an error. (JPEG has no checksum: flipped bits that still decode can not be seen.)
@@ -112,7 +112,7 @@ def _from_array(array: np.ndarray) -> Picture:
             todo="put the channels last and scale the values to 0..255",
         )
     _check_size(name, (array.shape[1], array.shape[0]))
-    return array if array.shape[2:] == (3,) else _to_picture(name, Image.fromarray(array))
+    return np.ascontiguousarray(array) if array.shape[2:] == (3,) else _to_picture(name, Image.fromarray(array))
 
 
 def _read_file(name: str, path: str) -> bytes:
@@ -123,7 +123,7 @@ def _read_file(name: str, path: str) -> bytes:
     try:
         status = os.stat(path)  # noqa: PTH116 - pathlib would read "" as the current folder
         if not stat.S_ISREG(status.st_mode):
-            _refuse(name, "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file")
+            _refuse(name, "is a folder" if stat.S_ISDIR(status.st_mode) else "is no regular file", todo="give a file")
         _check_bytes(name, status.st_size)
         with open(path, "rb") as file:  # noqa: PTH123
             return file.read(MAX_BYTES + 1)  # one more than allowed: the file may have grown
@@ -141,7 +141,8 @@ def _decode(name: str, data: bytes) -> Picture:
     _check_bytes(name, len(data))
     decoder = next((decoder for magic, decoder in _DECODERS if magic.match(data)), None)
     if decoder is None:
-        _refuse(name, f"is {next((kind for magic, kind in _FOREIGN if magic.match(data)), 'in no known format')}")
+        kind = next((kind for magic, kind in _FOREIGN if magic.match(data)), "in no known format")
+        _refuse(name, f"is {kind}", todo="convert it to JPEG or PNG, or give another file")
     try:
         if decoder is GifImageFile:
             _check_size(name, _gif_size(data))
@@ -238,7 +239,7 @@ def _ends_early(data: bytes, image: Image.Image) -> bool:
 
 def _check_bytes(name: str, size: int) -> None:
     if size == 0:
-        _refuse(name, "is empty")
+        _refuse(name, "is empty", todo="fetch or export it again")
     if size > MAX_BYTES:
         raise ImageError(
             f"{name} is a file of {size:,} bytes",
@@ -257,8 +258,8 @@ def _check_size(name: str, size: tuple[int, int]) -> None:
         )
 
 
-def _refuse(name: str, what: str) -> NoReturn:
-    raise ImageError(f"{name} {what}", allowed=_ALLOWED, todo="convert it to one of these or give another file")
+def _refuse(name: str, what: str, *, todo: str) -> NoReturn:
+    raise ImageError(f"{name} {what}", allowed=_ALLOWED, todo=todo)
 
 
 def _refuse_damage(name: str, error: Exception) -> NoReturn:
