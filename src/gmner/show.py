@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw, ImageFilter, ImageFont, features
+from PIL import Image, ImageColor, ImageDraw, ImageFilter, ImageFont
 
 from gmner.errors import EntityError, ImageError
 from gmner.geometry import clip_box, decode_mask, mask_area, mask_box
@@ -61,8 +61,14 @@ def colour(index: int) -> str:
 
 
 def ink_on(background: str) -> str:
-    """Black or white, whichever is read better on a colour (by WCAG 2 contrast)."""
-    return _INK if _luminance(background) > 0.2 else "#FFFFFF"
+    """Black or white, whichever is read better on a colour."""
+    return max((_INK, "#FFFFFF"), key=lambda ink: contrast(ink, background))
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours, 1 to 21 (WCAG 2.2, 1.4.3)."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
 
 
 def draw(picture: Picture | None, entities: Sequence[Entity], text: str = "") -> Image.Image:
@@ -79,7 +85,8 @@ def draw(picture: Picture | None, entities: Sequence[Entity], text: str = "") ->
     """
     shown = None if picture is None else _draw_regions(picture, entities)
     width = max(_NARROWEST if shown is None else shown.width, _NARROWEST)
-    legend = _draw_legend(width, text, entities)
+    absent = "No picture" if picture is None else "Not in the picture"
+    legend = _draw_legend(width, text, entities, absent)
     if shown is None:
         return legend
     sheet = Image.new("RGB", (width, shown.height + legend.height), "white")
@@ -226,12 +233,12 @@ class _Word(NamedTuple):
     rule: str | None = None
 
 
-def _draw_legend(width: int, text: str, entities: Sequence[Entity]) -> Image.Image:
+def _draw_legend(width: int, text: str, entities: Sequence[Entity], absent: str) -> Image.Image:
     size = _letter_size(width)
     letters = Letters(size, text + "".join(entity.text for entity in entities))
     small = Letters(round(size * 0.75), "")
     words = _text_words(text, entities, letters, small)
-    for heading, visible in (("In the picture", True), ("Not in the picture", False)):
+    for heading, visible in (("In the picture", True), (absent, False)):
         chosen = [index for index, entity in enumerate(entities) if entity.visible == visible]
         if not chosen:
             continue
@@ -314,14 +321,14 @@ class Letters:
         return all(any(_has_glyph(font, character) for font in self.fonts) for character in text)
 
     def width(self, text: str) -> float:
-        return sum(font.getlength(piece, direction=_direction()) for piece, font in self._runs(text))
+        return sum(font.getlength(piece, direction=_direction(font)) for piece, font in self._runs(text))
 
     def write(self, pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, ink: str) -> None:
         """Write `text` from `at`, the left end of its baseline."""
         x, y = at
         for piece, font in self._runs(text):
-            pen.text((x, y), piece, fill=ink, font=font, anchor="ls", direction=_direction())
-            x += font.getlength(piece, direction=_direction())
+            pen.text((x, y), piece, fill=ink, font=font, anchor="ls", direction=_direction(font))
+            x += font.getlength(piece, direction=_direction(font))
 
     def _runs(self, text: str) -> list[tuple[str, ImageFont.FreeTypeFont]]:
         """The text in pieces of one font each: whole if one font has it all, so that its letters match and join."""
@@ -370,10 +377,9 @@ def _has_glyph(font: ImageFont.FreeTypeFont, character: str) -> bool:
     return bytes(font.getmask(character)) != bytes(font.getmask("\uffff"))
 
 
-@cache
-def _direction() -> str | None:
-    """Numbers and types stand left and right of a name, whatever its script; only Raqm knows directions."""
-    return "ltr" if features.check("raqm") else None
+def _direction(font: ImageFont.FreeTypeFont) -> str | None:
+    """Numbers and types stand left and right of a name, whatever its script; the basic layout knows nothing else."""
+    return "ltr" if font.layout_engine == ImageFont.Layout.RAQM else None
 
 
 def _letter_size(width: int) -> int:
