@@ -123,7 +123,7 @@ def _draw_regions(picture: Picture, entities: Sequence[Entity]) -> Image.Image:
 
     for index, entity in enumerate(entities):
         for mask in entity.masks:
-            _check_mask(entity, mask, picture)
+            check_mask(entity, mask, picture)
             _draw_mask(canvas, mask, colour(index), line)
 
     regions: list[tuple[int, Box]] = []  # every box as it is drawn, those that are named first
@@ -143,14 +143,16 @@ def _draw_regions(picture: Picture, entities: Sequence[Entity]) -> Image.Image:
     for index, box in regions:
         words = f"{index + 1}" if index in named else _tag_words(index, entities[index], letters, canvas.width)
         named.add(index)
-        tag = _place(letters.width(words) + letters.size * 0.7, letters.size * 1.45, box, tags, regions, canvas.size)
+        size = (letters.width(words) + letters.size * 0.7, letters.size * 1.45)
+        tag = place_tag(size, box, tags, [other for _, other in regions], canvas.size)
         tags.append(tag)
         pen.rectangle(tuple(tag), fill=colour(index))
         letters.write(pen, (tag.x1 + letters.size * 0.35, tag.y1 + letters.size * 1.08), words, ink_on(colour(index)))
     return canvas
 
 
-def _check_mask(entity: Entity, mask: Mask, picture: Picture) -> None:
+def check_mask(entity: Entity, mask: Mask, picture: Picture) -> None:
+    """Raise EntityError unless a mask has its picture's size."""
     if mask.size != picture.shape[:2]:
         raise EntityError(
             f"a mask of {entity.text!r} has size {list(mask.size)} over a picture of {list(picture.shape[:2])}",
@@ -186,15 +188,15 @@ def _tag_words(index: int, entity: Entity, letters: "Letters", room: float) -> s
     return number
 
 
-def _place(
-    width: float,
-    height: float,
-    box: Box,
-    tags: Sequence[Box],
-    regions: Sequence[tuple[int, Box]],
-    room: tuple[int, int],
+def place_tag(
+    size: tuple[float, float], box: Box, tags: Sequence[Box], boxes: Sequence[Box], room: tuple[float, float]
 ) -> Box:
-    """Where a tag of this size goes: inside the picture, at its box, away from other tags and from small boxes."""
+    """Where the tag of `box` goes: inside the picture, near the box, off the other tags and off small boxes.
+
+    `size` of the tag and `room` of the picture are (width, height); `tags` stand already, `boxes` are all that are
+    drawn. A tag that is larger than the picture starts at its edge.
+    """
+    width, height = size
     rights = (box.x1, box.x2 - width, box.x1 - width, box.x2)
     downs = (box.y1 - height, box.y1, box.y2 - height, box.y2)
     corners = [(x, y) for y in downs for x in rights[:2]] + [(x, y) for x in rights[2:] for y in downs[1:3]]
@@ -204,7 +206,7 @@ def _place(
         x1, y1 = min(max(x, 0), max(room[0] - width, 0)), min(max(y, 0), max(room[1] - height, 0))
         tag = Box(x1, y1, x1 + width, y1 + height)
         on_tags = sum(_overlap(tag, other) for other in tags) / tag.area
-        on_boxes = sum(_overlap(tag, other) / other.area for _, other in regions)
+        on_boxes = sum(_overlap(tag, other) / other.area for other in boxes)
         cost = 100 * on_tags + on_boxes + 0.01 * order + _gap(tag, box) / height
         if cost < least:
             best, least = tag, cost
@@ -429,16 +431,28 @@ def text_table(predictions: Sequence[Prediction]) -> "Table":
 
 
 def _cells(entity: Entity) -> tuple[str, ...]:
-    visible = "yes" if entity.visible else "no"
-    if entity.groundable is not None:
-        visible = f"{visible} {entity.groundable:.2f}"
-    boxes = " ".join(f"{value:.0f}" for value in entity.boxes[0]) if entity.boxes else ""
-    if len(entity.boxes) > 1:
-        boxes += f" (+{len(entity.boxes) - 1})"
-    pixels = [mask.size[0] * mask.size[1] for mask in entity.masks]
-    share = f"{100 * mask_area(entity.masks[0]) / max(pixels[0], 1):.1f}%" if entity.masks else ""
     why = "; ".join(f"{stage}: {words}" for stage, words in entity.provenance.items())
-    return entity.text, entity.type, visible, boxes, share, why
+    return entity.text, entity.type, visibility(entity), box_words(entity), mask_share(entity), why
+
+
+def visibility(entity: Entity) -> str:
+    """`yes 0.91`: whether the entity has a region, and how probable it was held to be visible."""
+    probability = "" if entity.groundable is None else f" {entity.groundable:.2f}"
+    return ("yes" if entity.visible else "no") + probability
+
+
+def box_words(entity: Entity) -> str:
+    """`10 20 30 40 (+1)`: the first box in pixels and how many more there are; empty without boxes."""
+    more = f" (+{len(entity.boxes) - 1})" if len(entity.boxes) > 1 else ""
+    return " ".join(f"{value:.0f}" for value in entity.boxes[0]) + more if entity.boxes else ""
+
+
+def mask_share(entity: Entity) -> str:
+    """`12.5%`: the share of the picture that the first mask covers; empty without masks."""
+    if not entity.masks:
+        return ""
+    height, width = entity.masks[0].size
+    return f"{mask_area(entity.masks[0]) / (height * width):.1%}"
 
 
 def _plain(text: str) -> str:

@@ -14,7 +14,7 @@ from rich.console import Console
 from gmner import show
 from gmner.errors import EntityError, ImageError
 from gmner.geometry import encode_mask
-from gmner.show import COLOURS, contrast, draw, ink_on, save_overlay, segments, text_table
+from gmner.show import COLOURS, contrast, draw, ink_on, place_tag, save_overlay, segments, text_table
 from gmner.types import Box, Entity, Example, Mask, Prediction
 
 TEXT = "Grace Hopper of the US Navy"
@@ -135,10 +135,10 @@ def test_a_mask_of_another_size_is_an_error() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 700), st.integers(0, 300)), min_size=1, max_size=7), st.integers(20, 220))
 def test_tags_stay_inside_and_apart(corners: list[tuple[int, int]], width: int) -> None:
-    regions = [(i, Box(x, y, x + 90, y + 90)) for i, (x, y) in enumerate(corners)]
+    boxes = [Box(x, y, x + 90, y + 90) for x, y in corners]
     tags: list[Box] = []
-    for _, box in regions:
-        tags.append(show._place(width, 24, box, tags, regions, (800, 400)))
+    for box in boxes:
+        tags.append(place_tag((width, 24), box, tags, boxes, (800, 400)))
     assert all(tag.x1 >= 0 and tag.y1 >= 0 and tag.x2 <= 800 and tag.y2 <= 400 for tag in tags)
     assert all(show._overlap(a, b) == 0 for a, b in combinations(tags, 2))
 
