@@ -33,7 +33,7 @@ def train(
     plan = read_toml(Recipe, recipe, changes or ())
     train_split, dev, test = (read(data, split=split) for split in ("train", "dev", "test"))
     task = build(plan.model, train_split, dev, plan.frozen, plan.groundable_weight, plan.training.seed)
-    history = run(task, plan.training)
+    history = run(task, plan.training, output)
     result = scores(task.model, task.codec, test)
     weights.save(output, task.model)
     command = f"gmner train {recipe.name} " + " ".join(f"--set {change}" for change in changes or ())
