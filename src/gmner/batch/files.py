@@ -11,6 +11,7 @@ from gmner.data.files import replacing
 from gmner.data.jsonl import record_line
 from gmner.data.rows import example_from_row, iterate_rows, write_rows
 from gmner.errors import DataError, GmnerError
+from gmner.progress import progress_bar
 from gmner.systems.system import System
 from gmner.types import Example, Prediction
 
@@ -83,7 +84,7 @@ def predict_file(
     with ExitStack() as stack:
         temporary = stack.enter_context(replacing(errors_file))
         errors = stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
-        bar = stack.enter_context(_bar(progress))
+        bar = stack.enter_context(progress_bar("posts", shown=progress))
         write_rows(target, predictions(errors, bar))
     if not counts["errors"]:
         errors_file.unlink()
@@ -115,26 +116,3 @@ def _error_line(row: _Row, error: GmnerError) -> str:
 
 def _count_rows(source: Path) -> int | None:
     return sum(1 for _ in iterate_rows(source)) if source.is_file() else None  # a pipe is read once
-
-
-def _bar(wanted: bool) -> "Progress":
-    """A bar with posts, rate and time left; silent unless wanted and stderr is a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class RateColumn(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.speed or 0:.1f} posts/s")
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=not (wanted and console.is_terminal))
