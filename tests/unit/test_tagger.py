@@ -15,7 +15,7 @@ from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.stages.recognise import TaggerRecogniser
 from gmner.tagging import illegal_steps
 from gmner.training.loop import TrainingConfig, parameter_groups, train
-from gmner.training.recognise import build, groundable_accuracy, scores
+from gmner.training.recognise import build, groundable_accuracy
 from gmner.types import Box, Entity, Example, Prediction
 
 POSTS = (
@@ -200,7 +200,7 @@ def test_training_learns_a_toy_language_and_keeps_the_best_epoch(tmp_path: Path)
     history = train(task, config, tmp_path)
     best = max(epoch.scores["mner_f1"] for epoch in history)
     assert best > 95
-    assert scores(task.model, task.codec, posts[-3:])["mner_f1"] == best
+    assert task.evaluate()["mner_f1"] == best
     assert groundable_accuracy(task.model, task.codec, posts[-3:]) > 0.9
 
 

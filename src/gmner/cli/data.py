@@ -136,7 +136,7 @@ def convert(
     for attach, paths in ((with_captions, captions), (with_descriptions, descriptions), (with_knowledge, knowledge)):
         if paths:
             examples, report = attach(examples, *paths)
-            _tell(report)
+            tell(report)
     for other in unseen_by or ():
         held_out = [example for example in read(other) if example.extra.get(SPLIT_KEY) != "train"]
         examples, dropped = drop_leaked(examples, held_out)
@@ -148,7 +148,7 @@ def convert(
     typer.echo(f"{len(examples)} posts written to {target}", err=True)
 
 
-def _tell(report: "SidecarReport") -> None:
+def tell(report: "SidecarReport") -> None:
     """Say on stderr how well a sidecar file fitted, with the ids."""
     typer.echo(f"{report.filled} posts have got a {report.field}", err=True)
     for name in ("missing", "empty", "duplicate", "alien"):

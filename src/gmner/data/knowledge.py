@@ -61,6 +61,8 @@ def read_knowledge(path: Path) -> list[KnowledgeBlock]:
     blocks: list[KnowledgeBlock] = []
     block: list[tuple[str, str]] = []
     for number, line in enumerate([*split_lines(read_text(path)), ""], 1):
+        if line == "\tX" and block:
+            continue  # an empty line of the answer; 85 of them are in the files of Twitter-GMNER
         if line:
             block.append(split_token_line(line, f"{path}:{number}"))
         elif block:

@@ -79,7 +79,7 @@ class RecogniseTask(Task):
         return loss
 
     def evaluate(self) -> dict[str, float]:
-        return scores(self.model, self.codec, self.dev)
+        return score(self.model, self.codec, self.dev, predict(self.model, self.codec, self.dev))
 
 
 def build(
@@ -100,10 +100,16 @@ def build(
     return RecogniseTask(model, codec, codec.encode(train), dev, groundable_weight)
 
 
-def scores(model: Tagger, codec: TaggerCodec, examples: Sequence[Example]) -> dict[str, float]:
-    """MNER F1 of a tagger in percent, and the groundable head's accuracy in percent on gold spans."""
+def predict(model: Tagger, codec: TaggerCodec, examples: Sequence[Example]) -> list[Prediction]:
+    """What a tagger finds in every example."""
     found = codec.predict(model, examples)
-    predictions = [Prediction(example=e, entities=entities) for e, entities in zip(examples, found, strict=True)]
+    return [Prediction(example=example, entities=entities) for example, entities in zip(examples, found, strict=True)]
+
+
+def score(
+    model: Tagger, codec: TaggerCodec, examples: Sequence[Example], predictions: Sequence[Prediction]
+) -> dict[str, float]:
+    """MNER F1 of predictions in percent, and the groundable head's accuracy in percent on gold entities."""
     result = {"mner_f1": 100 * evaluate(examples, predictions, tasks=("mner",))["mner"].f1}
     if model.groundable is not None:
         result["groundable_accuracy"] = 100 * groundable_accuracy(model, codec, examples)
