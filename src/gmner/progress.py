@@ -30,7 +30,7 @@ def progress_bar(unit: str, *, shown: bool = True) -> Progress:
     """A bar that counts `unit`s and goes away when the work is done; without a terminal or `shown` it is silent."""
     console = Console(stderr=True)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         RateColumn(unit),

@@ -12,9 +12,9 @@ from PIL import Image, ImageColor, ImageDraw, ImageFilter
 
 from gmner.errors import EntityError, ImageError
 from gmner.geometry import clip_box, decode_mask, mask_area, mask_box
-from gmner.image import Picture
+from gmner.image import Picture, open_image
 from gmner.lettering import Letters
-from gmner.types import Box, Entity, Mask, Prediction
+from gmner.types import Box, Entity, Example, Mask, Prediction
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -95,19 +95,21 @@ def draw(picture: Picture | None, entities: Sequence[Entity], text: str = "") ->
     return sheet
 
 
-def save_overlay(
-    path: str | PathLike[str], picture: Picture | None, entities: Sequence[Entity], text: str = ""
-) -> None:
-    """Write `draw(picture, entities, text)` to a file; its name ends in .png, .jpg or .webp.
+def save_overlay(path: str | PathLike[str], post: Example | Prediction) -> None:
+    """Write the drawing of a post, with its picture if it has one, to a file that ends in .png, .jpg or .webp.
+
+    Of an example the gold entities are drawn, of a prediction the predicted ones.
 
     Raises:
-        ImageError: the name ends otherwise.
+        ImageError: the name ends otherwise, or the post's picture can not be opened.
         EntityError: a mask is of another size than the picture, or damaged.
         OSError: the file can not be written.
     """
     if Path(path).suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise ImageError(f"overlay {str(path)!r}", allowed="overlays are .png, .jpg or .webp files", todo="rename it")
-    draw(picture, entities, text).save(path)
+    image = post.image if isinstance(post, Example) else post.example.image
+    picture = None if image is None else open_image(image)
+    draw(picture, post.entities or (), post.text).save(path)
 
 
 # Regions

@@ -68,6 +68,7 @@ def test_bad_rows_are_kept_beside_the_results(tmp_path: Path, batch_size: int) -
     summary = predict_file(system, source, target, batch_size=batch_size)
     errors = tmp_path / "out.errors.jsonl"
     assert summary == Summary(posts=3, entities=3, errors=5, errors_file=errors)
+    assert str(summary) == f"3 posts with 3 entities, 5 errors (kept in {errors})"
     assert [(post.id, [entity.text for entity in post.entities]) for post in read_predictions(target)] == [
         ("a", ["Bob", "Eve"]),
         ("d", []),
@@ -173,6 +174,14 @@ def test_parquet_in_and_out(tmp_path: Path) -> None:
     assert lines(tmp_path / "out.errors.jsonl")[0]["id"] == "x"
 
 
+def test_a_number_that_json_lacks_stops_nothing(tmp_path: Path) -> None:
+    entity = Entity("Bob", "PER", 0, 3, score=float("nan"))
+    write_rows(tmp_path / "posts.parquet", [Example(id="x", text="Bob", entities=(entity,)), Example(text="Bob")])
+    assert predict_file(Capitals(), tmp_path / "posts.parquet", tmp_path / "out.jsonl").posts == 1
+    [error] = lines(tmp_path / "out.errors.jsonl")
+    assert error["id"] == "x" and error["row"] is None and "score" in str(error["error"])
+
+
 def test_pictures_are_found_beside_the_file_and_a_bad_one_is_its_rows_error(tmp_path: Path) -> None:
     posts = tmp_path / "posts"
     posts.mkdir()
@@ -191,6 +200,7 @@ def test_pictures_are_found_beside_the_file_and_a_bad_one_is_its_rows_error(tmp_
     assert none.notes == (NO_PICTURE,)
     bad, gone = lines(tmp_path / "out.errors.jsonl")
     assert "damaged" in str(bad["error"]) and "does not exist" in str(gone["error"])
+    assert bad["row"] == {"id": "bad", "text": "b", "image": "posts/bad.png"}
 
 
 def test_the_bar_is_for_terminals(

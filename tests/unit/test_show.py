@@ -171,14 +171,26 @@ def test_letters_of_several_fonts_are_as_wide_as_their_parts() -> None:
 
 @pytest.mark.parametrize(("name", "kind"), [("a.png", "PNG"), ("a.JPG", "JPEG"), ("a.webp", "WEBP")])
 def test_overlays_are_written(tmp_path: Path, name: str, kind: str) -> None:
-    save_overlay(tmp_path / name, GREY, [hopper(boxes=(Box(0, 0, 50, 50),))], TEXT)
+    post = Example(text=TEXT, image=GREY)
+    save_overlay(tmp_path / name, Prediction(example=post, entities=(hopper(boxes=(Box(0, 0, 50, 50),)),)))
     with Image.open(tmp_path / name) as image:
         assert image.format == kind and image.width == 800
 
 
-def test_overlays_of_other_formats_are_not(tmp_path: Path) -> None:
+def test_of_an_example_the_gold_entities_are_drawn(tmp_path: Path) -> None:
+    gold = (hopper(boxes=(Box(0, 0, 50, 50),)), navy())
+    save_overlay(tmp_path / "gold.png", Example(text=TEXT, image=GREY, entities=gold))
+    with Image.open(tmp_path / "gold.png") as image:
+        assert image.convert("RGB").tobytes() == draw(GREY, gold, TEXT).tobytes()
+    save_overlay(tmp_path / "unknown.png", Example(text=TEXT))
+    assert (tmp_path / "unknown.png").exists()
+
+
+def test_overlays_of_other_formats_or_of_no_picture_are_not(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"\.png, \.jpg or \.webp"):
-        save_overlay(tmp_path / "a.txt", GREY, [], TEXT)
+        save_overlay(tmp_path / "a.txt", Example(text=TEXT))
+    with pytest.raises(ImageError, match="does not exist"):
+        save_overlay(tmp_path / "a.png", Example(text=TEXT, image=tmp_path / "gone.jpg"))
     assert not list(tmp_path.iterdir())
 
 

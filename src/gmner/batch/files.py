@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from gmner.data.files import replacing
 from gmner.data.jsonl import record_line
-from gmner.data.rows import example_from_row, iterate_rows, write_rows
+from gmner.data.rows import example_from_row, iterate_rows, relative_image, write_rows
 from gmner.errors import DataError, GmnerError
 from gmner.progress import progress_bar
 from gmner.systems.system import System
@@ -33,6 +33,10 @@ class Summary:
     errors: int
     errors_file: Path | None
 
+    def __str__(self) -> str:
+        where = "" if self.errors_file is None else f" (kept in {self.errors_file})"
+        return f"{self.posts:,} posts with {self.entities:,} entities, {self.errors:,} errors{where}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Row:
@@ -49,9 +53,10 @@ def predict_file(
     """Predict every post of `source` (JSONL or Parquet) and write the predictions to `target`, in input order.
 
     A row that can not be read or predicted stops nothing: it goes to `<target stem>.errors.jsonl` beside the target
-    as `{"line", "id", "error", "row"}` (`id` and `row` null where the line can not be read). Both files appear whole
-    when all is done, or not at all; without errors there is no file of errors, and one of an earlier run is removed.
-    At most `batch_size` posts are held at a time. `progress` shows a bar on stderr, if that is a terminal.
+    as `{"line", "id", "error", "row"}` (`id` and `row` null where JSON can not hold what was read). Both files
+    appear whole when all is done, or not at all; without errors there is no file of errors, and one of an earlier
+    run is removed. One batch is read at a time: of all posts only the ids stay in memory. `progress` shows a bar on
+    stderr, if that is a terminal.
 
     Raises:
         DataError: there is no such source, the target can not be written, or the target is the source.
@@ -74,7 +79,7 @@ def predict_file(
             for row, result in zip(batch, _attempt(system, batch), strict=True):
                 if isinstance(result, GmnerError):
                     counts["errors"] += 1
-                    errors.write(_error_line(row, result))
+                    errors.write(_error_line(row, result, target.parent))
                 else:
                     counts["posts"] += 1
                     counts["entities"] += len(result.entities)
@@ -109,9 +114,17 @@ def _attempt(system: System, batch: list[_Row]) -> list[Prediction | GmnerError]
     return [row.post if isinstance(row.post, GmnerError) else next(results) for row in batch]
 
 
-def _error_line(row: _Row, error: GmnerError) -> str:
-    post = row.record.get("id") if row.record else None
-    return record_line({"line": row.line, "id": post, "error": str(error), "row": row.record})
+def _error_line(row: _Row, error: GmnerError, folder: Path) -> str:
+    """The row as it came, but for its picture, which is seen from the folder of the errors."""
+    record = row.record
+    if record is not None and isinstance(record.get("image"), str):
+        record = record | {"image": relative_image(record["image"], folder)}
+    name = None if record is None else record.get("id")
+    told = {"line": row.line, "id": name, "error": str(error)}
+    try:
+        return record_line(told | {"row": record})
+    except ValueError:  # a NaN from Parquet, for which JSON has no word
+        return record_line(told | {"row": None})
 
 
 def _count_rows(source: Path) -> int | None:
