@@ -47,6 +47,10 @@ class CheckpointError(GmnerError):
     """A checkpoint that is missing, damaged, partial or of another model."""
 
 
+class LLMError(GmnerError):
+    """A language model that can not be asked, gave no answer, or may not be asked any more."""
+
+
 class MissingPackageError(GmnerError):
     """An optional package that is needed and absent."""
 

@@ -45,6 +45,7 @@ def _post(
     text: str, image: Path | None, system: str, settings: dict[str, bool], as_json: bool, picture: Path | None
 ) -> None:
     from gmner.data.rows import row_from_prediction
+    from gmner.image import open_image
     from gmner.show import save_overlay, text_table
     from gmner.systems import load
     from gmner.types import Example
@@ -56,7 +57,8 @@ def _post(
     else:
         Console().print(text_table([prediction]))
     if picture is not None:
-        save_overlay(picture, prediction)
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        save_overlay(picture, None if image is None else open_image(image), prediction.entities, text)
 
 
 def _file(source: Path, target: Path | None, system: str, settings: dict[str, bool]) -> None:

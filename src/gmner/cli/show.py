@@ -16,6 +16,7 @@ def show(
     Example: gmner show entities.jsonl --output out/
     """
     from gmner.data.rows import read_predictions
+    from gmner.image import open_image
     from gmner.report.html import write_page
     from gmner.show import save_overlay, text_table
 
@@ -24,6 +25,6 @@ def show(
     Console().print(text_table(posts))
     for number, post in enumerate(posts, start=1):
         if post.example.image is not None:
-            save_overlay(output / f"{number:03d}.png", post)
-    write_page(output / "index.html", posts)
+            save_overlay(output / f"{number:03d}.png", open_image(post.example.image), post.entities, post.text)
+    write_page(output / "index.html", posts, title=f"Entities of {len(posts)} posts")
     typer.echo(f"{len(posts)} posts: pictures and index.html are in {output}")
