@@ -1,8 +1,6 @@
 """`gmner evaluate`: what it prints."""
 
 import json
-import sys
-from types import SimpleNamespace
 
 import pytest
 import typer
@@ -10,6 +8,7 @@ from tests.unit.scored_posts import HALF, SQUARE, answer, echo, post
 from typer.testing import CliRunner
 
 from gmner.cli.evaluate import evaluate
+from gmner.data import write_rows
 from gmner.errors import ConfigError, MismatchError, UnknownNameError
 
 GOLD = [
@@ -24,24 +23,25 @@ FILES = {
 
 
 @pytest.fixture
-def run(monkeypatch):
-    """The command on posts in memory: reading files is tested where it is done."""
-    splits = []
-    monkeypatch.setattr("gmner.data.read", lambda path, split=None: splits.append(split) or GOLD, raising=False)
-    rows = SimpleNamespace(read_predictions=lambda path: FILES[path.name])
-    monkeypatch.setitem(sys.modules, "gmner.data.rows", rows)
+def run(tmp_path):
+    """The command in a folder with these files; paths are given by their names."""
+    write_rows(tmp_path / "gold.jsonl", GOLD)
+    for name, posts in FILES.items():
+        write_rows(tmp_path / name, posts)
     app = typer.Typer()
     app.command()(evaluate)
 
     def invoke(*arguments, fails=None):
-        result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["--gold", "gold.jsonl", *arguments])
+        paths = [
+            str(tmp_path / part) if part.endswith(".jsonl") else part for part in ["--gold", "gold.jsonl", *arguments]
+        ]
+        result = CliRunner(env={"COLUMNS": "120"}).invoke(app, paths)
         if fails is not None:
             assert isinstance(result.exception, fails), result.output
             return str(result.exception)
         assert result.exit_code == 0, (result.output, result.exception)
-        return result.output
+        return result.output.replace(f"{tmp_path}/", "")
 
-    invoke.splits = splits
     return invoke
 
 
@@ -52,14 +52,13 @@ def rows_of(output):
 
 
 def test_tables_name_files_protocol_and_threshold(run):
-    output = run("--pred", "half.jsonl", "--split", "test")
-    assert "half.jsonl against gold.jsonl, split test" in output
+    output = run("--pred", "half.jsonl")
+    assert "half.jsonl against gold.jsonl\n" in output
     assert "protocol span, IoU > 0.5, 4 posts; 4 gold entities in the picture" in output
     rows = rows_of(output)
     assert rows["mner", "micro"] == ["100.00", "100.00", "100.00", "8", "8", "8"]
     assert rows["gmner", "micro"] == ["50.00", "50.00", "50.00", "4", "8", "8"]
     assert rows["gmner", "PER"] == ["0.00", "0.00", "0.00", "0", "4", "4"]
-    assert run.splits == ["test"]
 
 
 def test_settings_reach_the_score(run):

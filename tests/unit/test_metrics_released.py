@@ -1,6 +1,10 @@
 """The released scorers as protocols: each departure from `span` by hand, and their recorded scores."""
 
+import doctest
 import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,13 +13,14 @@ from hypothesis import strategies as st
 from tests.shared import SHARED, needs_shared
 from tests.unit.scored_posts import FAR, FRAMES, HALF, MOST, SQUARE, answer, echo, entity, post, scored
 
+from gmner.data import read
 from gmner.errors import ConfigError, MismatchError
 from gmner.metrics import evaluate
 from gmner.metrics.posts import Post
 from gmner.metrics.protocols.mqspn import Quadruple, parsed, tally_quadruples
 from gmner.metrics.score import averaged
 from gmner.tagging import locate_tokens, read_bio, to_entity
-from gmner.types import ENTITY_TYPES, Box, Entity
+from gmner.types import ENTITY_TYPES, Box, Entity, Prediction
 
 NAME = "Grace Hopper of the US Navy"
 
@@ -360,19 +365,40 @@ def test_h_index_counts_are_those_of_the_release():
     assert scored > 40
 
 
+@pytest.fixture(scope="module")
+def twitter_gmner(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("twitter_gmner")
+    with zipfile.ZipFile(SHARED / "data" / "twitter_gmner_v2.zip") as archive:
+        archive.extractall(folder)
+    (text,) = folder.rglob("txt")
+    return text.parent
+
+
 @needs_shared
 @pytest.mark.parametrize(("split", "lost", "entities"), [("train", 119, 11779), ("dev", 27, 2450), ("test", 46, 2543)])
-def test_mqspn_loses_as_many_entities_as_its_parser(split, lost, entities):
-    import zipfile
-
-    with zipfile.ZipFile(SHARED / "data" / "twitter_gmner_v2.zip") as archive:
-        (name,) = [name for name in archive.namelist() if name.endswith(f"{split}.txt")]
-        blocks = archive.read(name).decode().strip("\n").split("\n\n")
-    found = kept = 0
-    for block in blocks:
-        words, tags = zip(*(row.split("\t") for row in block.split("\n")[1:]), strict=True)
-        text, offsets = " ".join(words), locate_tokens(" ".join(words), words)
-        gold = post(text, *[to_entity(span, text, offsets) for span in read_bio(tags)])
-        found += len(gold.entities)
-        kept += len(parsed(Post(gold, gold.entities, ())))
+def test_mqspn_loses_as_many_entities_as_its_parser(twitter_gmner, split, lost, entities):
+    gold = read(twitter_gmner, split=split)
+    found = sum(len(one.entities) for one in gold)
+    kept = sum(len(parsed(Post(one, one.entities, ()))) for one in gold)
     assert (found, found - kept) == (entities, lost)
+
+
+@needs_shared
+def test_scores_of_the_published_test_set(twitter_gmner):
+    gold = read(twitter_gmner, split="test")
+    nothing_seen = [
+        Prediction(example=one, entities=tuple(replace(entity, boxes=()) for entity in one.entities)) for one in gold
+    ]
+    for protocol in ("span", "riveg"):
+        report = evaluate(gold, echo(gold), protocol=protocol)
+        assert (report.groundable, len(report.ids)) == (1046, 1500)
+        assert {score.row()[2:] for score in report.scores.values()} == {(1, 1, 1, 2543, 2543, 2543)}
+        blind = evaluate(gold, nothing_seen, protocol=protocol)
+        assert blind["mner"].right == 2543
+        assert blind["gmner"].right == blind["eeg"].right == 2543 - 1046
+
+
+def test_the_worked_example_of_the_documentation():
+    page = Path(__file__).parents[2] / "docs" / "protocols.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert (failed, tried > 5) == (0, True)

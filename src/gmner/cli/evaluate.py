@@ -88,13 +88,15 @@ def evaluate(
         typer.echo(json.dumps(rows, ensure_ascii=False))
         return
     console = Console()
-    console.print(f"{predictions} against {source}", highlight=False)
+    typer.echo(f"{predictions} against {source}")
     for result in results:
-        console.print(_table(result), *(f"note: {note}" for note in result.report.notes), sep="\n")
+        typer.echo(f"\n{_heading(result.report)}")
+        console.print(_table(result))
         if result.comparisons:
-            console.print(_comparison_table(result, f"{predictions} less {against}"))
+            typer.echo(f"\n{predictions} less {against}, {result.report.heading}")
+            console.print(_comparison_table(result))
     for name, reason in refused.items():
-        console.print(f"not scored under {name}: {reason}", highlight=False)
+        typer.echo(f"\nnot scored under {name}: {reason}")
 
 
 def _plain(result: Scored) -> dict[str, Any]:
@@ -104,12 +106,17 @@ def _plain(result: Scored) -> dict[str, Any]:
     }
 
 
+def _heading(report: "Report") -> str:
+    """How it was scored and of what, and what a reader must know, a line each."""
+    gaps = f", {report.unpredicted} of them without prediction" if report.unpredicted else ""
+    heading = f"{report.heading}{gaps}; {report.groundable} gold entities in the picture"
+    return "\n".join([heading, *(f"note: {note}" for note in report.notes)])
+
+
 def _table(result: Scored) -> Table:
     """The rows of a report, rates in percent."""
     report = result.report
-    gaps = f", {report.unpredicted} of them without prediction" if report.unpredicted else ""
-    title = f"{report.heading}{gaps}; {report.groundable} gold entities in the picture"
-    table = Table("task", "over", title=title, title_justify="left")
+    table = Table("task", "over")
     for column in ("P", "R", "F1", *(["95 % interval"] if result.intervals else []), "right", "predicted", "gold"):
         table.add_column(column, justify="right")
     for row in report.table():
@@ -121,9 +128,9 @@ def _table(result: Scored) -> Table:
     return table
 
 
-def _comparison_table(result: Scored, title: str) -> Table:
+def _comparison_table(result: Scored) -> Table:
     """The difference in F1 points of each task."""
-    table = Table("task", title=title, title_justify="left")
+    table = Table("task")
     for column in ("F1 difference", "95 % interval", "p (paired bootstrap)", "p (randomisation)"):
         table.add_column(column, justify="right")
     for task, found in result.comparisons.items():
