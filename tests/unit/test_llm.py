@@ -95,7 +95,7 @@ class Handler(BaseHTTPRequestHandler):
             faults = server.faults.get(prompt, [])
             fault = faults.pop(0) if faults else ""
         try:
-            server.closing.wait(server.delay)
+            server.closing.wait(0 if fault else server.delay)
             self._reply(fault, prompt)
         finally:
             with server.lock:
@@ -182,7 +182,7 @@ def texts(results: list[Answer | gmner.errors.GmnerError]) -> list[str]:
 
 def test_passing_faults_lose_no_answer(server: Server, tmp_path: Path) -> None:
     server.faults = {fault: [fault] for fault in PASSING}
-    llm = LLM(configure(server, tmp_path, timeout=0.4, concurrency=len(PASSING) + 1))
+    llm = LLM(configure(server, tmp_path, timeout=1.0, concurrency=len(PASSING) + 1))
     names = [*PASSING, "fine"]
     assert texts(llm.ask(prompts(*names))) == [f"answer to {name}" for name in names]
     assert stored(llm.settings) == {name: f"answer to {name}" for name in names}
@@ -191,7 +191,7 @@ def test_passing_faults_lose_no_answer(server: Server, tmp_path: Path) -> None:
 
 def test_lasting_faults_become_errors_that_name_the_sample_and_are_not_stored(server: Server, tmp_path: Path) -> None:
     server.faults = {fault: [fault] * 9 for fault in PASSING}
-    llm = LLM(configure(server, tmp_path, timeout=0.4, attempts=2, concurrency=len(PASSING)))
+    llm = LLM(configure(server, tmp_path, timeout=1.0, attempts=2, concurrency=len(PASSING)))
     results = llm.ask(prompts(*PASSING, "fine"))
     assert texts(results) == ["error"] * len(PASSING) + ["answer to fine"]
     for fault, error in zip(PASSING, results, strict=False):
@@ -207,7 +207,7 @@ def test_lasting_faults_become_errors_that_name_the_sample_and_are_not_stored(se
 def test_retry_after_holds_back_every_worker(server: Server, tmp_path: Path) -> None:
     server.faults, server.retry_after = {"a": ["429"]}, "1"
     llm = LLM(configure(server, tmp_path, concurrency=2))
-    server.delay = 0.05
+    server.delay = 0.2
     assert texts(llm.ask(prompts("a", "b", "c", "d"))) == [f"answer to {name}" for name in "abcd"]
     times = [moment - server.asked[0][0] for moment, _ in server.asked]
     assert [moment for moment in times if 0.3 < moment < 1.0] == []

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -44,9 +45,7 @@ class AnswerCache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-            # Readers and one writer at a time get along; a killed writer leaves a log that is rolled back on opening.
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.executescript(_SCHEMA)
+            _set_up(self._connection)
         except (OSError, sqlite3.Error) as error:
             raise _damaged(path, error) from error
 
@@ -152,6 +151,21 @@ def _record(line: str, where: str) -> Record:
             todo="export the answers again",
         )
     return Record(question, answer)
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    """Make the table if need be. Readers and one writer then get along; what a killed writer left is rolled back."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_SCHEMA)
+            return
+        except sqlite3.OperationalError as error:
+            # Where two processes make the file at once, SQLite does not wait as it does otherwise.
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _json(value: dict[str, Any]) -> str:
