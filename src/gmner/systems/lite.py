@@ -3,11 +3,6 @@
 from importlib import resources
 from pathlib import Path
 
-from gmner.stages.entail import LiteEntailment
-from gmner.stages.ground import LiteGrounding
-from gmner.stages.propose import LiteProposals
-from gmner.stages.recognise import TaggerRecogniser
-from gmner.stages.segment import GrabCut
 from gmner.systems.cascade import Cascade
 
 TAGGER = Path(str(resources.files("gmner") / "weights" / "lite-tagger"))
