@@ -1,5 +1,7 @@
 """Text encoders by name: one that a package carries, a folder, or one in the hub's local cache. Never a download."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,10 +50,25 @@ def load_encoder(name: str) -> Any:
     return _from_pretrained(AutoModel, name).eval()
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bar for weights that are read from the disk in a moment."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def _from_pretrained(kind: Any, name: str) -> Any:
     folder = encoder_folder(name)
     try:
-        return kind.from_pretrained(folder, local_files_only=True)
+        with _quiet():
+            return kind.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         present = Path(folder).is_dir()
         raise CheckpointError(

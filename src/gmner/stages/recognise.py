@@ -17,11 +17,13 @@ class TaggerRecogniser(Stage):
     """A tagger as the recognise stage.
 
     It reads the text only and finds no nested or broken-up names. `check` raises a TextError for a text past the
-    model's window.
+    model's window. With a `batch_size` of 1 not a last digit of a score depends on the other texts of the call; in
+    larger batches matrix products round differently.
     """
 
     model: Tagger
     codec: codec.TaggerCodec
+    batch_size: int = 1
     name: str = "recognise"
 
     @classmethod
@@ -37,5 +39,5 @@ class TaggerRecogniser(Stage):
         self.codec.encode([example])
 
     def __call__(self, drafts: Sequence[Prediction], pictures: Sequence[Picture | None]) -> list[Prediction]:
-        found = self.codec.predict(self.model, [draft.example for draft in drafts])
+        found = self.codec.predict(self.model, [draft.example for draft in drafts], self.batch_size)
         return [replace(draft, entities=entities) for draft, entities in zip(drafts, found, strict=True)]

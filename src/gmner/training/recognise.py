@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gmner.metrics.scores import evaluate
+from gmner.metrics import evaluate
 from gmner.models.tagger.codec import Encoded, TaggerCodec, gold_spans
 from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Tagger
@@ -84,7 +84,7 @@ def scores(model: Tagger, codec: TaggerCodec, examples: Sequence[Example]) -> di
     """MNER F1 of a tagger in percent, and the groundable head's accuracy in percent on gold spans."""
     found = codec.predict(model, examples)
     predictions = [Prediction(example=e, entities=entities) for e, entities in zip(examples, found, strict=True)]
-    result = {"mner_f1": 100 * evaluate(examples, predictions, tasks=("mner",)).f1("mner")}
+    result = {"mner_f1": 100 * evaluate(examples, predictions, tasks=("mner",))["mner"].f1}
     if model.groundable is not None:
         result["groundable_accuracy"] = 100 * groundable_accuracy(model, codec, examples)
     return result

@@ -1,0 +1,10 @@
+"""One thread for every test: two that share two cores wait for each other, and results must not depend on it."""
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
