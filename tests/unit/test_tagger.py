@@ -15,7 +15,7 @@ from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.stages.recognise import TaggerRecogniser
 from gmner.tagging import illegal_steps
 from gmner.training.loop import TrainingConfig, parameter_groups, train
-from gmner.training.recognise import build, groundable_accuracy, scores
+from gmner.training.recognise import build, groundable_accuracy
 from gmner.types import Box, Entity, Example, Prediction
 
 POSTS = (
@@ -180,7 +180,7 @@ def test_quantised_rows_are_off_by_half_a_step() -> None:
 
 
 @pytest.mark.slow
-def test_training_learns_a_toy_language_and_keeps_the_best_epoch() -> None:
+def test_training_learns_a_toy_language_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     rates = {"classifier": 1e-2, "crf": 1e-2, "groundable": 1e-2}
     config = TrainingConfig(epochs=6, batch_size=4, lr=3e-4, lr_groups=rates, seed=1)
     names = ["Ada", "Bob", "Cleo", "Dora", "Emil", "Fay"]
@@ -197,10 +197,10 @@ def test_training_learns_a_toy_language_and_keeps_the_best_epoch() -> None:
         for place in ("Rome", "Oslo", "Lima")
     ]
     task = build(TaggerConfig(), posts[:-3], posts[-3:], frozen=("encoder.embeddings",), seed=1)
-    history = train(task, config)
+    history = train(task, config, tmp_path)
     best = max(epoch.scores["mner_f1"] for epoch in history)
     assert best > 95
-    assert scores(task.model, task.codec, posts[-3:])["mner_f1"] == best
+    assert task.evaluate()["mner_f1"] == best
     assert groundable_accuracy(task.model, task.codec, posts[-3:]) > 0.9
 
 

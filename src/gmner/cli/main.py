@@ -51,6 +51,12 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has gone, as `gmner ... | head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # a file that can not be written, a full disk
+        name = error.filename or "a file"
+        typer.echo(
+            f"gmner: {name}: {error.strerror or error}; check the path, its rights and the space left.", err=True
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -56,6 +56,7 @@ def _post(
     else:
         Console().print(text_table([prediction]))
     if picture is not None:
+        picture.parent.mkdir(parents=True, exist_ok=True)
         save_overlay(picture, prediction)
 
 

@@ -25,5 +25,5 @@ def show(
     for number, post in enumerate(posts, start=1):
         if post.example.image is not None:
             save_overlay(output / f"{number:03d}.png", post)
-    write_page(output / "index.html", posts)
+    write_page(output / "index.html", posts, title=f"Entities of {len(posts)} posts")
     typer.echo(f"{len(posts)} posts: pictures and index.html are in {output}")

@@ -1,65 +1,85 @@
 """Training a tagger: the CRF's negative log-likelihood, and the cross-entropy of the groundable head."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
 from gmner.metrics import evaluate
 from gmner.models.tagger.codec import Encoded, TaggerCodec, gold_spans
 from gmner.models.tagger.config import TaggerConfig
-from gmner.models.tagger.model import Tagger
+from gmner.models.tagger.model import Sentences, Spans, Tagger
 from gmner.nn.encoders import load_encoder, load_tokenizer
-from gmner.training.loop import Task, TrainingConfig
+from gmner.training.loop import Task
 from gmner.types import Example, Prediction
 
 
-@dataclass
+class Batch(NamedTuple):
+    """Sentences with their gold tags, their gold entities, and which of these can be seen (1) or not (0)."""
+
+    sentences: Sentences
+    tags: Int64[Tensor, "batch words"]
+    spans: Spans
+    visible: Float[Tensor, " spans"]
+
+
 class RecogniseTask(Task):
     """Recognition (and groundability from the text) on sentences with gold entities.
 
-    The dev score that chooses the epoch is MNER F1 in percent; beside it stands the accuracy of the groundable head on
-    gold spans.
+    The loss is the CRF's negative log-likelihood a word, so that a batch of long sentences weighs no more than one of
+    short ones, and `groundable_weight` times the cross-entropy of the groundable head on gold entities. The dev score
+    that chooses the epoch is MNER F1 in percent; beside it stands the groundable head's accuracy on gold spans.
     """
 
     model: Tagger
-    codec: TaggerCodec
-    train: Sequence[Encoded]
-    dev: Sequence[Example]
-    groundable_weight: float = 0.2
 
-    def batches(self, config: TrainingConfig, generator: torch.Generator) -> list[list[Encoded]]:
+    def __init__(
+        self,
+        model: Tagger,
+        codec: TaggerCodec,
+        train: Sequence[Encoded],
+        dev: Sequence[Example],
+        groundable_weight: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.codec = codec
+        self.sentences = train
+        self.dev = dev
+        self.groundable_weight = groundable_weight
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Encoded]]:
         """Shuffled sentences, sorted by length within chunks of fifty batches so that little is padded."""
-        order = torch.randperm(len(self.train), generator=generator).tolist()
-        chunk = config.batch_size * 50
+        order = torch.randperm(len(self.sentences), generator=generator).tolist()
         batches: list[list[Encoded]] = []
-        for start in range(0, len(order), chunk):
-            near = sorted(order[start : start + chunk], key=lambda index: len(self.train[index].pieces))
-            batches += [
-                [self.train[index] for index in near[first : first + config.batch_size]]
-                for first in range(0, len(near), config.batch_size)
-            ]
+        for start in range(0, len(order), batch_size * 50):
+            chunk = [self.sentences[index] for index in order[start : start + batch_size * 50]]
+            chunk.sort(key=lambda item: len(item.pieces))
+            batches += [chunk[first : first + batch_size] for first in range(0, len(chunk), batch_size)]
         return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
 
-    def loss(self, batch: list[Encoded]) -> Tensor:
-        sentences = self.codec.batch(batch)
+    def collate(self, batch: list[Encoded]) -> Batch:
+        spans = self.codec.spans([gold_spans(item) for item in batch])
+        return Batch(self.codec.batch(batch), self.codec.tags(batch), spans, _visible(batch))
+
+    def forward(self, tensors: Batch) -> Tensor:
+        sentences, tags, spans, visible = tensors
         words = self.model(sentences)
-        with torch.autocast("cpu", enabled=False):
-            emissions = self.model.emissions(words)
-            likelihood = self.model.crf.log_likelihood(emissions, self.codec.tags(batch), sentences.words)
-            # Per word, so that a batch of long sentences weighs no more than one of short ones.
+        with torch.autocast(words.device.type, enabled=False):
+            likelihood = self.model.crf.log_likelihood(self.model.emissions(words), tags, sentences.words)
             loss = -likelihood.sum() / sentences.words.sum()
-            spans = [gold_spans(item) for item in batch]
-            if self.model.groundable is not None and any(spans):
-                logits = self.model.groundable(words, sentences.words, self.codec.spans(spans))
-                loss = loss + self.groundable_weight * F.binary_cross_entropy_with_logits(logits, _visible(batch))
+            if self.model.groundable is not None:
+                # A sum over no entities is 0, a mean would be none: all parameters take part in every step.
+                logits = self.model.groundable(words, sentences.words, spans)
+                crossed = F.binary_cross_entropy_with_logits(logits, visible, reduction="sum")
+                loss = loss + self.groundable_weight * crossed / max(len(visible), 1)
         return loss
 
     def evaluate(self) -> dict[str, float]:
-        return scores(self.model, self.codec, self.dev)
+        return score(self.model, self.codec, self.dev, predict(self.model, self.codec, self.dev))
 
 
 def build(
@@ -80,10 +100,16 @@ def build(
     return RecogniseTask(model, codec, codec.encode(train), dev, groundable_weight)
 
 
-def scores(model: Tagger, codec: TaggerCodec, examples: Sequence[Example]) -> dict[str, float]:
-    """MNER F1 of a tagger in percent, and the groundable head's accuracy in percent on gold spans."""
+def predict(model: Tagger, codec: TaggerCodec, examples: Sequence[Example]) -> list[Prediction]:
+    """What a tagger finds in every example."""
     found = codec.predict(model, examples)
-    predictions = [Prediction(example=e, entities=entities) for e, entities in zip(examples, found, strict=True)]
+    return [Prediction(example=example, entities=entities) for example, entities in zip(examples, found, strict=True)]
+
+
+def score(
+    model: Tagger, codec: TaggerCodec, examples: Sequence[Example], predictions: Sequence[Prediction]
+) -> dict[str, float]:
+    """MNER F1 of predictions in percent, and the groundable head's accuracy in percent on gold entities."""
     result = {"mner_f1": 100 * evaluate(examples, predictions, tasks=("mner",))["mner"].f1}
     if model.groundable is not None:
         result["groundable_accuracy"] = 100 * groundable_accuracy(model, codec, examples)
@@ -96,13 +122,13 @@ def groundable_accuracy(model: Tagger, codec: TaggerCodec, examples: Sequence[Ex
     if model.groundable is None:
         return float("nan")
     encoded = [item for item in codec.encode(examples) if gold_spans(item)]
-    right: list[Any] = []
+    right: list[bool] = []
     for start in range(0, len(encoded), batch_size):
         batch = encoded[start : start + batch_size]
-        sentences = codec.batch(batch)
-        spans = codec.spans([gold_spans(item) for item in batch])
+        sentences = codec.batch(batch).to(model.device)
+        spans = codec.spans([gold_spans(item) for item in batch]).to(model.device)
         logits = model.groundable(model(sentences), sentences.words, spans)
-        right += ((logits > 0) == (_visible(batch) > 0.5)).tolist()
+        right += ((logits > 0).cpu() == (_visible(batch) > 0.5)).tolist()
     return sum(right) / max(len(right), 1)
 
 

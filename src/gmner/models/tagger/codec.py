@@ -119,17 +119,18 @@ class TaggerCodec:
         return results
 
     def _predict(self, model: Tagger, encoded: list[Encoded]) -> list[tuple[Entity, ...]]:
-        batch = self.batch(encoded)
+        batch = self.batch(encoded).to(model.device)
         if not batch.words.shape[1]:
             return [()] * len(encoded)
         words = model(batch)
         emissions = model.emissions(words)
         paths = model.crf.decode(emissions, batch.words)
-        marginals = model.crf.marginals(emissions, batch.words)
+        marginals = model.crf.marginals(emissions, batch.words).cpu()
         spans = [read_bio([self.config.tags[column] for column in path]) for path in paths]
         groundable: list[float] | None = None
         if model.groundable is not None and any(spans):
-            groundable = model.groundable(words, batch.words, self.spans(spans)).sigmoid().tolist()
+            logits = model.groundable(words, batch.words, self.spans(spans).to(model.device))
+            groundable = logits.sigmoid().tolist()
         probabilities = iter(groundable or [])
         results = []
         for row, (item, path, found) in enumerate(zip(encoded, paths, spans, strict=True)):

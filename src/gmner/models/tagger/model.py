@@ -25,6 +25,10 @@ class Sentences(NamedTuple):
     words: Bool[Tensor, "batch words"]
     """Which words there are."""
 
+    def to(self, device: torch.device) -> "Sentences":
+        """The same on another device."""
+        return Sentences(*(tensor.to(device) for tensor in self))
+
 
 class Spans(NamedTuple):
     """Entities of a batch, in any order."""
@@ -33,6 +37,10 @@ class Spans(NamedTuple):
     start: Int64[Tensor, " spans"]
     end: Int64[Tensor, " spans"]
     type: Int64[Tensor, " spans"]
+
+    def to(self, device: torch.device) -> "Spans":
+        """The same on another device."""
+        return Spans(*(tensor.to(device) for tensor in self))
 
 
 class Tagger(nn.Module):
@@ -54,12 +62,17 @@ class Tagger(nn.Module):
         self.crf = CRF(len(config.tags), allowed=bio_constraints(config.tags))
         self.groundable = GroundableHead(width) if config.groundable else None
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.classifier.weight.device
+
     def forward(self, batch: Sentences) -> Float[Tensor, "batch words width"]:
         """The vector of every word; rows of padding words are those of the first piece."""
         vectors = self.encoder.get_input_embeddings()(batch.pieces)
         if self.shape_embedding is not None:
             vectors = vectors + self.shape_embedding(batch.shapes)
-        states = self.encoder(inputs_embeds=vectors, attention_mask=batch.attention.long()).last_hidden_state
+        states: Tensor = self.encoder(inputs_embeds=vectors, attention_mask=batch.attention.long()).last_hidden_state
         states = states.gather(1, batch.first[..., None].expand(-1, -1, states.shape[-1])).float()
         if self.training and self.config.word_dropout:
             keep = torch.rand(states.shape[:2], device=states.device) >= self.config.word_dropout
