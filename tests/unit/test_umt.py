@@ -242,8 +242,9 @@ def test_the_picture_encoder_stays_frozen(codec: UMTCodec) -> None:
     assert model.encoder.training
     assert not model.vision.training
     assert all(torch.equal(before[name], tensor) for name, tensor in model.vision.state_dict().items())
-    unused = {name for name, parameter in model.named_parameters() if parameter.grad is None}
-    assert {name for name in unused if not name.startswith("vision.")} == {
+    untrained = {name for name, parameter in model.named_parameters() if parameter.grad is None}
+    assert untrained == {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert {name for name in untrained if not name.startswith("vision.")} == {
         "encoder.pooler.dense.weight",
         "encoder.pooler.dense.bias",
     }
@@ -401,7 +402,7 @@ def test_published_files_are_loaded_whole_or_not_at_all(tmp_path: Path, parts: U
 
 
 @pytest.mark.slow
-def test_training_learns_from_pictures_what_the_text_does_not_say(codec: UMTCodec) -> None:
+def test_training_learns_from_pictures_what_the_text_does_not_say(tmp_path: Path, codec: UMTCodec) -> None:
     """A name is a person where the picture is reddish, and a place where it is bluish."""
 
     def shown(kind: str, seed: int) -> Picture:
@@ -421,7 +422,7 @@ def test_training_learns_from_pictures_what_the_text_does_not_say(codec: UMTCode
     model = UMT(CONFIG, bert(), resnet())
     task = UMTTask(model, codec, codec.encode(posts[:60], pictures[:60]), posts[60:], pictures[60:])
     rates = {"encoder": 1e-3, "crf": 1e-2, "span_crf": 1e-2}
-    history = train(task, TrainingConfig(epochs=12, batch_size=12, lr=1e-2, lr_groups=rates, seed=1))
+    history = train(task, TrainingConfig(epochs=12, batch_size=12, lr=1e-2, lr_groups=rates, seed=1), tmp_path)
     assert history[-1].loss < history[0].loss / 4
     assert task.evaluate()["mner_f1"] > 95
     swapped = codec.predict(model, posts[60:], [shown("LOC" if n // 6 % 2 == 0 else "PER", n) for n in range(60, 72)])

@@ -1,7 +1,7 @@
 """Training UMT: the likelihood of the labels and, at half weight, of the untyped ones of the span branch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,12 +9,18 @@ from torch import Tensor
 from gmner.image import Picture
 from gmner.metrics import evaluate
 from gmner.models.umt.codec import Encoded, UMTCodec
-from gmner.models.umt.model import UMT
-from gmner.training.loop import Task, TrainingConfig
+from gmner.models.umt.model import UMT, Labels, Posts
+from gmner.training.loop import Task
 from gmner.types import Example, Prediction
 
 
-@dataclass
+class Batch(NamedTuple):
+    """Posts with their gold labels."""
+
+    posts: Posts
+    labels: Labels
+
+
 class UMTTask(Task):
     """Recognition on posts with gold entities; the dev score that chooses the epoch is MNER F1 in percent.
 
@@ -23,24 +29,38 @@ class UMTTask(Task):
     """
 
     model: UMT
-    codec: UMTCodec
-    train: Sequence[Encoded]
-    dev: Sequence[Example]
-    dev_pictures: Sequence[Picture | None]
 
-    def batches(self, config: TrainingConfig, generator: torch.Generator) -> list[list[Encoded]]:
+    def __init__(
+        self,
+        model: UMT,
+        codec: UMTCodec,
+        train: Sequence[Encoded],
+        dev: Sequence[Example],
+        dev_pictures: Sequence[Picture | None],
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.codec = codec
+        self.posts = train
+        self.dev = dev
+        self.dev_pictures = dev_pictures
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Encoded]]:
         """Posts in random order."""
-        order = torch.randperm(len(self.train), generator=generator).tolist()
+        order = torch.randperm(len(self.posts), generator=generator).tolist()
         return [
-            [self.train[index] for index in order[start : start + config.batch_size]]
-            for start in range(0, len(order), config.batch_size)
+            [self.posts[index] for index in order[start : start + batch_size]]
+            for start in range(0, len(order), batch_size)
         ]
 
-    def loss(self, batch: list[Encoded]) -> Tensor:
-        posts = self.codec.batch(batch)
+    def collate(self, batch: list[Encoded]) -> Batch:
+        return Batch(self.codec.batch(batch), self.codec.labels(batch))
+
+    def forward(self, tensors: Batch) -> Tensor:
+        posts, labels = tensors
         states = self.model(posts)
-        with torch.autocast("cpu", enabled=False):
-            return self.model.losses(states, self.codec.labels(batch), posts.attention).total
+        with torch.autocast(states.emissions.device.type, enabled=False):
+            return self.model.losses(states, labels, posts.attention).total
 
     def evaluate(self) -> dict[str, float]:
         found = self.codec.predict(self.model, self.dev, self.dev_pictures)

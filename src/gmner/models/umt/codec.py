@@ -165,8 +165,8 @@ class UMTCodec:
         length = self.config.window if self.config.fusion == "flat" else None
 
         def compute(encoded: list[Encoded]) -> Tensor:
-            posts = self.batch(encoded, length)
-            return fusion_feature(model(posts).fused, posts.attention, self.config.fusion)
+            posts = self.batch(encoded, length).to(model.device)
+            return fusion_feature(model(posts).fused, posts.attention, self.config.fusion).cpu()
 
         rows = self._in_batches(compute, examples, pictures, batch_size)
         return torch.stack(rows) if rows else torch.empty(0, 0)
@@ -188,13 +188,13 @@ class UMTCodec:
         return [results[index] for index in range(len(encoded))]
 
     def _predict(self, model: UMT, encoded: list[Encoded]) -> list[tuple[Entity, ...]]:
-        posts = self.batch(encoded)
+        posts = self.batch(encoded).to(model.device)
         emissions = model(posts).emissions.float()
         if not self.config.released:
-            frame = _pad([item.frame for item in encoded])
-            emissions = emissions.masked_fill(~POSSIBLE[frame], _IMPOSSIBLE)
+            possible = POSSIBLE[_pad([item.frame for item in encoded])]
+            emissions = emissions.masked_fill(~possible.to(model.device), _IMPOSSIBLE)
         paths = model.crf.decode(emissions, posts.attention)
-        marginals = model.crf.marginals(emissions, posts.attention)
+        marginals = model.crf.marginals(emissions, posts.attention).cpu()
         return [
             tuple(_entities(item, path, probabilities[range(len(path)), path].tolist()))
             for item, path, probabilities in zip(encoded, paths, marginals, strict=True)

@@ -26,6 +26,10 @@ class Posts(NamedTuple):
     attention: Bool[Tensor, "batch pieces"]
     pixels: Float[Tensor, "batch 3 height width"]
 
+    def to(self, device: torch.device) -> "Posts":
+        """The same on another device."""
+        return Posts(*(tensor.to(device) for tensor in self))
+
 
 class Labels(NamedTuple):
     """Gold label columns of a batch, 0 where padded."""
@@ -112,7 +116,14 @@ class UMT(nn.Module):
         self.span_crf = CRF(len(SPAN_LABELS))
         self.register_buffer("conversion", conversion_matrix(), persistent=False)
         self.encoder = encoder
+        if encoder.pooler is not None:  # nothing reads it, and parallel processes would wait for its gradient
+            encoder.pooler.requires_grad_(False)
         self.vision = vision.requires_grad_(False).eval()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.gate.weight.device
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
