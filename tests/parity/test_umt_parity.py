@@ -7,6 +7,7 @@ import torch
 import typer
 from safetensors import safe_open
 from safetensors.torch import save_file
+from tests.shared import SHARED, needs_shared
 from typer.testing import CliRunner
 
 from gmner.cli.verify import verify as command
@@ -15,7 +16,6 @@ from gmner.models.umt.weights import from_published, to_published
 from gmner.verify import verify
 from gmner.verify.fixture import read_fixture
 from gmner.verify.umt import network
-from shared import SHARED, needs_shared
 
 FILE = Path(SHARED or "") / "fixtures" / "umt" / "umt_small.safetensors"
 OUTPUTS = 25
