@@ -16,7 +16,7 @@ from transformers.models.bert.modeling_bert import BertLayer
 from gmner.errors import CheckpointError, ImageError, TextError
 from gmner.image import Picture
 from gmner.models.umt import weights
-from gmner.models.umt.codec import UMTCodec
+from gmner.models.umt.codec import UMTCodec, read_entities
 from gmner.models.umt.config import LABELS, SPAN_LABELS, UMTConfig
 from gmner.models.umt.model import UMT, conversion_matrix, fusion_feature
 from gmner.models.umt.pixels import MEAN, SIDE, STD, middle, normalise, random_piece
@@ -97,6 +97,10 @@ def test_gold_becomes_labels_of_both_branches(codec: UMTCodec) -> None:
     assert spans[0][:7] == ["[CLS]", "B", "I", "X", "O", "O", "[SEP]"]
     assert names[1][:5] == ["[CLS]", "O", "B-ORG", "X", "O"]
     assert set(names[0][7:]) == set(spans[0][7:]) == {"PAD"}
+    for post, item, row in zip(POSTS, encoded, labels.main.tolist(), strict=True):
+        assert (
+            tuple(replace(entity, score=None) for entity in read_entities(item, row, [0.5] * len(row))) == post.entities
+        )
     assert labels.main.shape == labels.span.shape == codec.batch(encoded).pieces.shape
 
 

@@ -196,12 +196,13 @@ class UMTCodec:
         paths = model.crf.decode(emissions, posts.attention)
         marginals = model.crf.marginals(emissions, posts.attention).cpu()
         return [
-            tuple(_entities(item, path, probabilities[range(len(path)), path].tolist()))
+            tuple(read_entities(item, path, probabilities[range(len(path)), path].tolist()))
             for item, path, probabilities in zip(encoded, paths, marginals, strict=True)
         ]
 
 
-def _entities(item: Encoded, path: list[int], probabilities: list[float]) -> Iterable[Entity]:
+def read_entities(item: Encoded, path: Sequence[int], probabilities: Sequence[float]) -> Iterable[Entity]:
+    """The entities that a path of label columns says; `score` is the smallest probability of their words' labels."""
     labels = [OUTSIDE if position is None else LABELS[path[position]] for position in item.first]
     for span in read_bio([label if label in WORD_LABELS else OUTSIDE for label in labels]):
         positions = [position for position in item.first[span.start : span.end] if position is not None]
