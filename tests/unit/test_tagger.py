@@ -163,6 +163,9 @@ def test_a_checkpoint_that_lacks_a_tensor_is_refused(tmp_path: Path, tagger: tup
     checkpoint.save(tmp_path, config, tensors)
     with pytest.raises(CheckpointError, match=r"lacks classifier.bias \(1\)"):
         weights.load(tmp_path)
+    checkpoint.save(tmp_path, config, {**tensors, "classifier.bias": torch.zeros(3)})
+    with pytest.raises(CheckpointError, match=r"holds classifier.bias in other shapes"):
+        weights.load(tmp_path)
 
 
 def test_an_encoder_that_is_not_there() -> None:
