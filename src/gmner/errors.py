@@ -32,7 +32,7 @@ class DataError(GmnerError):
 
     def __init__(self, where: str, given: str, *, allowed: str, todo: str) -> None:
         super().__init__(f"{where}: {given}", allowed=allowed, todo=todo)
-        self.where = where
+        self.where, self.given = where, given
 
 
 class MismatchError(GmnerError):
@@ -45,6 +45,10 @@ class ConfigError(GmnerError):
 
 class CheckpointError(GmnerError):
     """A checkpoint that is missing, damaged, partial or of another model."""
+
+
+class LLMError(GmnerError):
+    """A language model that can not be asked, gave no answer, or may not be asked any more."""
 
 
 class MissingPackageError(GmnerError):

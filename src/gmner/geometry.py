@@ -5,6 +5,7 @@ run lengths over the column-major pixels, background first, written as COCO's 6-
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
@@ -29,6 +30,15 @@ def box_iou(left: Sequence[Box], right: Sequence[Box]) -> Float[np.ndarray, "lef
     intersection = sides.clip(0).prod(-1)
     union = (a[..., 2:] - a[..., :2]).clip(0).prod(-1) + (b[..., 2:] - b[..., :2]).clip(0).prod(-1) - intersection
     return np.asarray(np.divide(intersection, union, out=np.zeros_like(union), where=union > 0))
+
+
+def pair_iou(left: Box, right: Box) -> float:
+    """`box_iou` of a single pair, without an array: a score asks for thousands of pairs one by one."""
+    width = min(left.x2, right.x2) - max(left.x1, right.x1)
+    height = min(left.y2, right.y2) - max(left.y1, right.y1)
+    intersection = max(width, 0.0) * max(height, 0.0)
+    union = left.area + right.area - intersection
+    return intersection / union if union > 0 else 0.0
 
 
 def clip_box(box: Box, width: int, height: int) -> Box | None:
@@ -72,13 +82,25 @@ def mask_runs(mask: Mask) -> Int64[np.ndarray, " runs"]:
         EntityError: the code is not COCO's, or its runs do not fill the mask's size.
     """
     runs = _read_counts(mask.counts)
-    if len(runs) == 0 or runs.min() < 0 or runs.sum() != mask.size[0] * mask.size[1]:
+    height, width = mask.size
+    if len(runs) == 0 or runs.min() < 0 or min(height, width) < 0 or runs.sum() != height * width:
         raise EntityError(
             f"a mask of size {list(mask.size)} whose runs cover {int(runs.sum())} pixels",
             allowed="COCO run-length codes with size [height, width]",
             todo="encode the mask with pycocotools or gmner.geometry.encode_mask",
         )
     return runs
+
+
+def mask_of_runs(runs: Sequence[int], height: int, width: int) -> Mask:
+    """The mask of COCO's uncompressed code: run lengths in column-major order, background first.
+
+    Raises:
+        EntityError: a run is negative, or the runs do not fill the size.
+    """
+    mask = Mask((height, width), _write_counts(np.asarray(runs, dtype=np.int64)))
+    mask_runs(mask)
+    return mask
 
 
 def mask_area(mask: Mask) -> int:
@@ -88,11 +110,16 @@ def mask_area(mask: Mask) -> int:
 
 def mask_box(mask: Mask) -> Box | None:
     """The tight box around the mask's pixels; None for an empty mask."""
-    pixels = decode_mask(mask)
-    rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
-    if not len(rows):
+    height = mask.size[0]
+    ends = np.cumsum(mask_runs(mask))
+    first, last = ends[:-1:2], ends[1::2] - 1  # first and last pixel of every run of foreground
+    first, last = first[first <= last], last[first <= last]
+    if not len(first):
         return None
-    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+    (left, right), rows = (first[0] // height, last[-1] // height), np.concatenate([first, last]) % height
+    whole = (first // height != last // height).any()  # a run that goes on in the next column meets both edges
+    top, bottom = (0, height - 1) if whole else (rows.min(), rows.max())
+    return Box(float(left), float(top), float(right + 1), float(bottom + 1))
 
 
 def box_mask(box: Box, width: int, height: int) -> Mask:
@@ -136,17 +163,26 @@ def _run_iou(a: Int64[np.ndarray, " m"], b: Int64[np.ndarray, " n"]) -> float:
     return float(lengths[in_a & in_b].sum() / union) if union else 0.0
 
 
+_LONGEST: Final = 7
+"""Characters of a number: 35 bits, past any picture and far from the end of a 64-bit integer."""
+
+
 def _read_counts(counts: str) -> Int64[np.ndarray, " runs"]:
     """Run lengths from COCO's string: 5 bits a character, lowest first, bit 6 says "more", the top bit is the sign.
 
-    From the fourth number on, a number is the difference to the one two before it.
+    From the fourth number on, a number is the difference to the one two before it. A damaged code gives no runs.
     """
-    codes = np.frombuffer(counts.encode("latin-1", "replace"), dtype=np.uint8).astype(np.int64) - 48
+    damaged = np.zeros(0, dtype=np.int64)
+    if not counts.isascii():
+        return damaged
+    codes = np.frombuffer(counts.encode(), dtype=np.uint8).astype(np.int64) - 48
     if len(codes) == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
-        return np.zeros(0, dtype=np.int64)
+        return damaged
     last = codes & 32 == 0
     starts = np.concatenate([[0], np.flatnonzero(last)[:-1] + 1])
     places = np.arange(len(codes)) - np.repeat(starts, np.diff(np.append(starts, len(codes))))
+    if places.max() >= _LONGEST:
+        return damaged
     values = np.add.reduceat((codes & 31) << (5 * places), starts)
     negative = codes[last] & 16 != 0
     values -= np.where(negative, 1 << (5 * (places[last] + 1)), 0)

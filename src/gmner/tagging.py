@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from gmner.errors import DataError, TextError
+from gmner.errors import DataError, EntityError, TextError
 from gmner.types import ENTITY_TYPES, Entity, EntityType, Example, entity_type
 
 OUTSIDE: Final = "O"
@@ -50,10 +50,23 @@ def read_bio(tags: Sequence[str], *, strict: bool = False) -> list[TokenSpan]:
 
 
 def write_bio(spans: Iterable[TokenSpan], length: int) -> list[str]:
-    """BIO tags of `length` tokens; the inverse of `read_bio`. Of overlapping spans the later one wins."""
+    """BIO tags of `length` tokens; the inverse of `read_bio`.
+
+    Tags can not say that spans overlap: a span that a later one overlaps is left out as a whole.
+
+    Raises:
+        EntityError: a span is empty or does not lie within `length` tokens.
+    """
     tags = [OUTSIDE] * length
-    for start, end, kind in spans:
-        tags[start:end] = [f"B-{kind}", *[f"I-{kind}"] * (end - start - 1)]
+    for start, end, kind in reversed(list(spans)):
+        if not 0 <= start < end <= length:
+            raise EntityError(
+                f"token span {start} to {end} in {length} tokens",
+                allowed="a span is 0 <= start < end <= number of tokens",
+                todo="mend the offsets",
+            )
+        if all(tag == OUTSIDE for tag in tags[start:end]):
+            tags[start:end] = [f"B-{kind}", *[f"I-{kind}"] * (end - start - 1)]
     return tags
 
 

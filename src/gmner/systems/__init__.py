@@ -1,0 +1,54 @@
+"""The systems by name: `load("lite")`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gmner.errors import ConfigError, UnknownNameError
+from gmner.systems.system import System
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One system of the list: what it is, in a line; what it needs beyond the installation; how it is made."""
+
+    summary: str
+    needs: str
+    make: Callable[..., System]
+
+
+def _lite(**settings: Any) -> System:
+    from gmner.systems import lite
+
+    return lite.load(**settings)
+
+
+SYSTEMS: Final[dict[str, Entry]] = {
+    "lite": Entry(
+        summary="tagger, faces, lettering and GrabCut in a cascade: the offline default, rough",
+        needs="nothing",
+        make=_lite,
+    ),
+}
+
+
+def load(name: str = "lite", **settings: Any) -> System:
+    """The system `name`, ready to predict; `settings` are its own (`load("lite", people=False)`).
+
+    Raises:
+        UnknownNameError: there is no such system; the nearest name is suggested.
+        ConfigError: the system has no such setting.
+        CheckpointError: its weights are missing or damaged.
+    """
+    if name not in SYSTEMS:
+        raise UnknownNameError("system", name, SYSTEMS)
+    try:
+        return SYSTEMS[name].make(**settings)
+    except TypeError as error:
+        if "unexpected keyword" not in str(error):
+            raise
+        raise ConfigError(
+            f"system {name!r} was given {', '.join(settings)}",
+            allowed="a system takes its own settings only",
+            todo=f"see the docstring of gmner.systems.{name}.load",
+        ) from None

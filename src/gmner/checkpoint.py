@@ -1,0 +1,85 @@
+"""A trained model as a folder: `config.toml` (settings and labels), `model.safetensors`, and a card beside them."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from gmner.config import read_toml, write_toml
+from gmner.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+
+CONFIG_FILE = "config.toml"
+TENSOR_FILE = "model.safetensors"
+
+C = TypeVar("C")
+
+
+def save(folder: Path, config: object, tensors: "Mapping[str, torch.Tensor]") -> None:
+    """Write a model's settings and tensors into `folder`, which is made if need be; each file whole or not at all."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_toml(config, folder / CONFIG_FILE)
+    unfinished = folder / f"{TENSOR_FILE}.part"
+    save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, str(unfinished))
+    unfinished.replace(folder / TENSOR_FILE)
+
+
+def load(folder: Path, kind: type[C]) -> "tuple[C, dict[str, torch.Tensor]]":
+    """The settings (a dataclass `kind`) and the tensors of a folder that `save` wrote.
+
+    Raises:
+        CheckpointError: the folder or a file in it is missing or damaged.
+        ConfigError: the settings are not those of `kind`.
+    """
+    if not (folder / CONFIG_FILE).is_file():
+        raise CheckpointError(
+            f"{folder} holds no {CONFIG_FILE}",
+            allowed=f"a model is a folder with {CONFIG_FILE} and {TENSOR_FILE}",
+            todo="give the folder that training wrote",
+        )
+    return read_toml(kind, folder / CONFIG_FILE), read_tensors(folder / TENSOR_FILE)
+
+
+def read_tensors(path: Path) -> "dict[str, torch.Tensor]":
+    """The named tensors of a .safetensors file, or of a PyTorch file read weights-only: no code in it ever runs.
+
+    Raises:
+        CheckpointError: the file is missing, truncated, or something else (a page saved as a checkpoint, say).
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise CheckpointError(f"there is no file {path}", allowed="weights are a file", todo="check the path")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(str(path))
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the readers raise whatever the damage makes them stumble over
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path} can not be read as weights ({reason})",
+            allowed="weights are .safetensors, or a PyTorch file that holds tensors and plain values only",
+            todo="download the file again or convert it to .safetensors",
+        ) from None
+    if not isinstance(loaded, dict):
+        raise CheckpointError(
+            f"{path} holds a {type(loaded).__name__}", allowed="weights are named tensors", todo="export a state dict"
+        )
+    return loaded
+
+
+def compare_names(given: Iterable[str], expected: Iterable[str], what: str) -> None:
+    """Raise a CheckpointError that names the keys unless `given` and `expected` are the same set of names."""
+    missing, alien = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
+    if missing or alien:
+        parts = [f"{word} {', '.join(names[:5])}{' ...' if len(names) > 5 else ''} ({len(names)})" for word, names in
+                 (("lacks", missing), ("also holds", alien)) if names]  # fmt: skip
+        raise CheckpointError(
+            f"the checkpoint of {what} {' and '.join(parts)}",
+            allowed="a checkpoint holds exactly the model's tensors",
+            todo="choose the model that the checkpoint was made for",
+        )

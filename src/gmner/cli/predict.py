@@ -1,0 +1,70 @@
+"""`gmner predict`: one post from the command line, or a file of posts."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from gmner.errors import ConfigError
+
+
+def predict(
+    text: Annotated[str | None, typer.Option(help="The text of one post.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Its picture: JPEG, PNG, WebP, GIF or BMP.")] = None,
+    source: Annotated[Path | None, typer.Option("--input", help="A file of posts, one JSON row a line.")] = None,
+    target: Annotated[Path | None, typer.Option("--output", help="Where the rows with entities go.")] = None,
+    system: Annotated[str, typer.Option(help="Which system; `gmner systems` lists them.")] = "lite",
+    people: Annotated[bool, typer.Option("--people/--no-people", help="Ground names of people or not.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the post as one JSON row.")] = False,
+    picture: Annotated[Path | None, typer.Option("--show", help="Draw boxes and masks into this PNG.")] = None,
+) -> None:
+    """Find the named entities of a post, or of a file of posts, and where they are in the picture.
+
+    Example: gmner predict --text "Grace Hopper of the US Navy" --image hopper.jpg --show out.png
+
+    Example: gmner predict --input posts.jsonl --output entities.jsonl
+
+    In a file, a row that can not be read goes to OUTPUT's .errors.jsonl with its reason, and the run goes on.
+    """
+    if (text is None) == (source is None):
+        raise ConfigError(
+            "both a text and a file of posts" if text is not None else "neither a text nor a file of posts",
+            allowed="one post (--text, with --image if it has a picture) or a file (--input and --output)",
+            todo="give one of them",
+        )
+    settings = {} if people else {"people": False}
+    if source is not None:
+        _file(source, target, system, settings)
+        return
+    _post(text or "", image, system, settings, as_json, picture)
+
+
+def _post(
+    text: str, image: Path | None, system: str, settings: dict[str, bool], as_json: bool, picture: Path | None
+) -> None:
+    from gmner.data.rows import row_from_prediction
+    from gmner.show import save_overlay, text_table
+    from gmner.systems import load
+    from gmner.types import Example
+
+    example = Example(text=text, image=image)
+    [prediction] = load(system, **settings).predict([example])
+    if as_json:
+        typer.echo(json.dumps(row_from_prediction(prediction), ensure_ascii=False))
+    else:
+        Console().print(text_table([prediction]))
+    if picture is not None:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        save_overlay(picture, prediction)
+
+
+def _file(source: Path, target: Path | None, system: str, settings: dict[str, bool]) -> None:
+    if target is None:
+        raise ConfigError("--input without --output", allowed="a file of posts gives a file", todo="add --output FILE")
+    from gmner.batch.files import predict_file
+    from gmner.systems import load
+
+    summary = predict_file(load(system, **settings), source, target)
+    typer.echo(f"{summary}", err=True)

@@ -1,0 +1,29 @@
+"""`gmner show`: predictions as pictures and a page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def show(
+    predictions: Annotated[Path, typer.Argument(help="A file that `gmner predict` wrote.")],
+    output: Annotated[Path, typer.Option(help="The folder for one PNG a post and the page index.html.")],
+) -> None:
+    """Print the entities as a table, draw each over its picture, and write one HTML page of all posts.
+
+    Example: gmner show entities.jsonl --output out/
+    """
+    from gmner.data.rows import read_predictions
+    from gmner.report.html import write_page
+    from gmner.show import save_overlay, text_table
+
+    posts = read_predictions(predictions)
+    output.mkdir(parents=True, exist_ok=True)
+    Console().print(text_table(posts))
+    for number, post in enumerate(posts, start=1):
+        if post.example.image is not None:
+            save_overlay(output / f"{number:03d}.png", post)
+    write_page(output / "index.html", posts, title=f"Entities of {len(posts)} posts")
+    typer.echo(f"{len(posts)} posts: pictures and index.html are in {output}")

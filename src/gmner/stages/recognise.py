@@ -1,0 +1,43 @@
+"""Recognise: named entities in the text, with their types, and how probably each can be seen judging by the text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from gmner.image import Picture
+from gmner.models.tagger import codec, weights
+from gmner.models.tagger.model import Tagger
+from gmner.stages.stage import Stage
+from gmner.types import Example, Prediction
+
+
+@dataclass(frozen=True)
+class TaggerRecogniser(Stage):
+    """A tagger as the recognise stage.
+
+    It reads the text only and finds no nested or broken-up names. `check` raises a TextError for a text past the
+    model's window. With a `batch_size` of 1 not a last digit of a score depends on the other texts of the call; in
+    larger batches matrix products round differently.
+    """
+
+    model: Tagger
+    codec: codec.TaggerCodec
+    batch_size: int = 1
+    name: str = "recognise"
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """A recogniser with the weights of a folder that training wrote.
+
+        Raises:
+            CheckpointError: the folder, or the encoder that it builds on, is missing or damaged.
+        """
+        return cls(*weights.load(folder))
+
+    def check(self, example: Example) -> None:
+        self.codec.encode([example])
+
+    def __call__(self, drafts: Sequence[Prediction], pictures: Sequence[Picture | None]) -> list[Prediction]:
+        found = self.codec.predict(self.model, [draft.example for draft in drafts], self.batch_size)
+        return [replace(draft, entities=entities) for draft, entities in zip(drafts, found, strict=True)]

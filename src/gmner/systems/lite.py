@@ -1,0 +1,46 @@
+"""`lite`: the offline default. It runs on what the installed packages carry, downloads nothing, and is rough.
+
+recognise: a tagger on MiniLM (trained on Twitter-GMNER v2) finds names and says how likely each can be seen
+propose:   OpenCV finds faces, RapidOCR reads lettering
+entail:    text and picture together: can it be seen?
+ground:    people below their faces, names where they are written, places as the scene
+segment:   GrabCut
+
+It links names to people by the words and the layout. It recognises no faces.
+"""
+
+from importlib import resources
+from pathlib import Path
+
+from gmner.stages.entail import EntailByEvidence
+from gmner.stages.faces import Faces
+from gmner.stages.ground import GroundByEvidence
+from gmner.stages.lettering import Lettering
+from gmner.stages.propose import Propose
+from gmner.stages.recognise import TaggerRecogniser
+from gmner.stages.segment import SegmentByGrabCut
+from gmner.systems.cascade import Cascade
+
+TAGGER = Path(str(resources.files("gmner") / "weights" / "lite-tagger"))
+"""The tagger that the package carries."""
+
+
+def load(*, people: bool = True) -> Cascade:
+    """The lite cascade, ready to predict.
+
+    Args:
+        people: ground names of people. Off, nobody of type PER gets a region, and no face is looked for.
+
+    Raises:
+        CheckpointError: the packaged encoder or tagger is missing or damaged.
+    """
+    return Cascade(
+        name="lite",
+        stages=(
+            TaggerRecogniser.load(TAGGER),
+            Propose((Faces(), Lettering()) if people else (Lettering(),)),
+            EntailByEvidence(people=people),
+            GroundByEvidence(people=people),
+            SegmentByGrabCut(),
+        ),
+    )

@@ -1,0 +1,308 @@
+"""The one training loop: a task says what a batch is, what it costs and how good the model is.
+
+Devices, several processes and mixed precision are `accelerate`'s: the same command runs under `accelerate launch`.
+"""
+
+import logging
+import math
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from rich.progress import TaskID
+from torch import Tensor, nn
+
+from gmner.errors import CheckpointError, ConfigError, MissingPackageError
+from gmner.progress import progress_bar
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+logger = logging.getLogger(__name__)
+
+STATE_FILE = "unfinished.pt"
+"""Where an unfinished run lies in its folder; a finished one leaves none."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train.
+
+    Args:
+        epochs: passes over the training data.
+        batch_size: samples of one forward pass (of each process, if there are several).
+        accumulate: forward passes of one step.
+        lr: learning rate of the parameters that `lr_groups` does not name.
+        lr_groups: learning rates by prefix of the parameter's name in the model; the longest that fits counts.
+        weight_decay: AdamW's, for matrices; vectors (biases, norms) have none.
+        warmup: share of the steps in which the rate rises from 0; then it falls linearly to 0.
+        clip: largest norm of the gradient; 0 does not clip.
+        bf16: compute the forward pass in bfloat16.
+        patience: stop after so many epochs without a better dev score; 0 goes on to the end.
+        seed: of weights, order and dropout.
+    """
+
+    epochs: int = 5
+    batch_size: int = 32
+    accumulate: int = 1
+    lr: float = 1e-4
+    lr_groups: dict[str, float] = field(default_factory=dict)
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    clip: float = 1.0
+    bf16: bool = False
+    patience: int = 0
+    seed: int = 42
+
+
+class Task(nn.Module):
+    """What is trained: its batches, their loss, and the score on the development data."""
+
+    model: nn.Module
+
+    @abstractmethod
+    def batches(self, batch_size: int, generator: torch.Generator) -> Sequence[Any]:
+        """One epoch's batches in a random order, not yet tensors."""
+
+    @abstractmethod
+    def collate(self, batch: Any) -> Any:
+        """A batch as a structure of CPU tensors."""
+
+    @abstractmethod
+    def forward(self, tensors: Any) -> Tensor:
+        """The mean loss of a collated batch."""
+
+    @abstractmethod
+    def evaluate(self) -> dict[str, float]:
+        """Scores on the development data; the first one chooses the best epoch."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave."""
+
+    number: int
+    loss: float
+    seconds: float
+    scores: dict[str, float]
+
+    @property
+    def key(self) -> float:
+        """The score that chooses the best epoch."""
+        return next(iter(self.scores.values()))
+
+
+def train(task: Task, config: TrainingConfig, folder: Path) -> list[Epoch]:
+    """Train `task.model` and leave it with the weights of the epoch that scored best (the earliest of equals).
+
+    After every epoch the run is saved into `folder`; killed and started again, it goes on after the last whole epoch
+    and ends with the same weights, for every epoch draws its order and dropout from a seed of its own. TensorBoard
+    logs go to `folder` / tensorboard.
+
+    Raises:
+        MissingPackageError: the packages of the extra `train` are not installed.
+        CheckpointError: `folder` holds an unfinished run of other settings.
+        ConfigError: the loss is no longer a number.
+    """
+    accelerator = _accelerator(config)
+    optimiser = torch.optim.AdamW(parameter_groups(task.model, config))
+    share = len(_own(task.batches(config.batch_size, torch.Generator()), accelerator))
+    steps = math.ceil(share / config.accumulate) * config.epochs
+    schedule = linear_schedule(optimiser, steps, config.warmup)
+    wrapped, optimiser = accelerator.prepare(task, optimiser)
+    folder.mkdir(parents=True, exist_ok=True)
+    history, best = _resume(folder / STATE_FILE, task, optimiser, schedule, config)
+    with _Log(folder, accelerator, share * config.epochs, len(history) * share) as log:
+        while len(history) < config.epochs and not _stopped(history, config.patience):
+            number = len(history) + 1
+            torch.manual_seed(config.seed * 1000 + number)
+            generator = torch.Generator().manual_seed(config.seed * 1000 + number)
+            batches = _own(task.batches(config.batch_size, generator), accelerator)
+            started = time.monotonic()
+            task.train()
+            loss = _epoch(wrapped, task, batches, optimiser, schedule, accelerator, config, log, number)
+            task.eval()
+            epoch = Epoch(number, loss, time.monotonic() - started, task.evaluate())
+            if not history or epoch.key > max(before.key for before in history):
+                best = {name: tensor.detach().cpu().clone() for name, tensor in task.model.state_dict().items()}
+            history.append(epoch)
+            log.epoch(epoch)
+            if accelerator.is_main_process:
+                _save(folder / STATE_FILE, task, optimiser, schedule, config, history, best)
+    task.model.load_state_dict(best)
+    if accelerator.is_main_process:
+        (folder / STATE_FILE).unlink(missing_ok=True)
+    return history
+
+
+def _epoch(
+    wrapped: nn.Module,
+    task: Task,
+    batches: Sequence[Any],
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LambdaLR,
+    accelerator: "Accelerator",
+    config: TrainingConfig,
+    log: "_Log",
+    number: int,
+) -> float:
+    """Take one epoch's steps; the mean loss of this process's batches."""
+    from accelerate.utils import send_to_device
+
+    total = 0.0
+    for index, batch in enumerate(batches):
+        whole = (index + 1) % config.accumulate == 0 or index + 1 == len(batches)
+        tensors = send_to_device(task.collate(batch), accelerator.device)
+        with nullcontext() if whole else accelerator.no_sync(wrapped), accelerator.autocast():
+            loss = wrapped(tensors)
+            accelerator.backward(loss / config.accumulate)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ConfigError(
+                f"the loss of epoch {number} became {value}",
+                allowed="training needs a finite loss",
+                todo="lower the learning rates or switch bf16 off",
+            )
+        total += value
+        log.batch(value, float(schedule.get_last_lr()[0]))
+        if whole:
+            if config.clip:
+                accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
+            optimiser.step()
+            schedule.step()
+            optimiser.zero_grad()
+    return total / max(len(batches), 1)
+
+
+def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
+    """The trainable parameters, by learning rate and weight decay."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        prefixes = [prefix for prefix in config.lr_groups if name.startswith(prefix)]
+        lr = config.lr_groups[max(prefixes, key=len)] if prefixes else config.lr
+        decay = config.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((lr, decay), []).append(parameter)
+    return [{"params": found, "lr": lr, "weight_decay": decay} for (lr, decay), found in groups.items()]
+
+
+def linear_schedule(optimiser: torch.optim.Optimizer, steps: int, warmup: float) -> torch.optim.lr_scheduler.LambdaLR:
+    """Rise linearly from 0 over the first `warmup` share of `steps`, then fall linearly to 0."""
+    rising = max(round(steps * warmup), 1)
+
+    def factor(step: int) -> float:
+        return (step + 1) / rising if step < rising else max(steps - step, 0) / max(steps - rising, 1)
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+
+
+def _accelerator(config: TrainingConfig) -> "Accelerator":
+    for package in ("accelerate", "tensorboard"):
+        if find_spec(package) is None:
+            raise MissingPackageError(
+                f"{package} is not installed", allowed="training needs it", todo='pip install "gmner[train]"'
+            )
+    from accelerate import Accelerator
+
+    return Accelerator(mixed_precision="bf16" if config.bf16 else "no")
+
+
+def _own(batches: Sequence[Any], accelerator: "Accelerator") -> Sequence[Any]:
+    """This process's share: every n-th batch, the first ones again until all processes have equally many."""
+    processes = accelerator.num_processes
+    missing = -len(batches) % processes
+    return [*batches, *batches[:missing]][accelerator.process_index :: processes]
+
+
+def _stopped(history: Sequence[Epoch], patience: int) -> bool:
+    best = max(history, key=lambda epoch: epoch.key).number if history else 0
+    return bool(patience) and len(history) - best >= patience
+
+
+def _save(
+    path: Path,
+    task: Task,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LambdaLR,
+    config: TrainingConfig,
+    history: Sequence[Epoch],
+    best: dict[str, Tensor],
+) -> None:
+    state = {
+        "config": asdict(config),
+        "model": task.model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "schedule": schedule.state_dict(),
+        "history": [asdict(epoch) for epoch in history],
+        "best": best,
+    }
+    torch.save(state, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+
+
+def _resume(
+    path: Path,
+    task: Task,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LambdaLR,
+    config: TrainingConfig,
+) -> tuple[list[Epoch], dict[str, Tensor]]:
+    """Take up the run that `path` holds, if there is one."""
+    if not path.exists():
+        return [], {}
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if state["config"] != asdict(config):
+        raise CheckpointError(
+            f"{path} holds an unfinished run of other settings",
+            allowed="a run goes on with the settings that it began with",
+            todo="choose another output folder or delete the file",
+        )
+    task.model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    schedule.load_state_dict(state["schedule"])
+    history = [Epoch(**epoch) for epoch in state["history"]]
+    logger.info("going on after epoch %d of %d", len(history), config.epochs)
+    return history, state["best"]
+
+
+class _Log:
+    """What a watcher sees: a progress bar with rate and time left, a line an epoch, TensorBoard's curves."""
+
+    def __init__(self, folder: Path, accelerator: "Accelerator", batches: int, done: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        main = accelerator.is_main_process
+        self.done = done
+        self.writer: SummaryWriter | None = SummaryWriter(str(folder / "tensorboard")) if main else None
+        self.progress = progress_bar("batches", shown=main)
+        self.bar: TaskID = self.progress.add_task("training", total=batches, completed=done)
+
+    def __enter__(self) -> "_Log":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+        if self.writer is not None:
+            self.writer.close()
+
+    def batch(self, loss: float, rate: float) -> None:
+        self.done += 1
+        self.progress.update(self.bar, advance=1, description=f"loss {loss:.3f}")
+        self._scalars({"loss/train": loss, "rate": rate}, self.done)
+
+    def epoch(self, epoch: Epoch) -> None:
+        logger.info("epoch %d: loss %.4f in %.0f s, dev %s", epoch.number, epoch.loss, epoch.seconds, epoch.scores)
+        self._scalars({f"dev/{name}": value for name, value in epoch.scores.items()}, epoch.number)
+
+    def _scalars(self, values: dict[str, float], step: int) -> None:
+        if self.writer is not None:
+            for name, value in values.items():
+                self.writer.add_scalar(name, value, step)

@@ -1,0 +1,154 @@
+"""The training loop on a task of two numbers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gmner.errors import CheckpointError, ConfigError
+from gmner.training import loop
+from gmner.training.loop import Task, TrainingConfig, linear_schedule, train
+
+
+class Line(Task):
+    """Fit y = 2x + 1 through dropout, so that a lost generator state would show."""
+
+    def __init__(self, scores: Sequence[float] = ()) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.model = nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+        self.told = list(scores)
+        self.seen: list[list[float]] = []
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[float]]:
+        order = torch.rand(24, generator=generator).tolist()
+        return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+    def collate(self, batch: list[float]) -> Tensor:
+        self.seen.append(batch)
+        return torch.tensor(batch)[:, None]
+
+    def forward(self, tensors: Tensor) -> Tensor:
+        return ((self.model(tensors) - 2 * tensors - 1) ** 2).mean()
+
+    def evaluate(self) -> dict[str, float]:
+        if self.told:
+            return {"told": self.told.pop(0)}
+        x = torch.linspace(0, 1, 10)[:, None]
+        with torch.inference_mode():
+            return {"fit": -float(((self.model(x) - 2 * x - 1) ** 2).mean())}
+
+
+CONFIG = TrainingConfig(epochs=4, batch_size=4, lr=0.05, seed=3)
+
+
+def weights(task: Task) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in task.model.parameters()])
+
+
+def test_it_learns_and_leaves_the_best_epoch_and_no_state(tmp_path: Path) -> None:
+    task = Line()
+    before = task.evaluate()["fit"]
+    history = train(task, CONFIG, tmp_path)
+    assert [epoch.number for epoch in history] == [1, 2, 3, 4]
+    best = max(epoch.key for epoch in history)
+    assert task.evaluate()["fit"] == best > before
+    assert not (tmp_path / loop.STATE_FILE).exists()
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path: Path) -> None:
+    results = []
+    for run, seed in enumerate((3, 3, 4)):
+        task = Line()
+        train(task, TrainingConfig(epochs=2, batch_size=4, lr=0.05, seed=seed), tmp_path / str(run))
+        results.append(weights(task))
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("killed_after", [1, 2, 3])
+def test_a_killed_run_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: int
+) -> None:
+    whole = Line()
+    history = train(whole, CONFIG, tmp_path / "whole")
+
+    class KilledError(Exception):
+        pass
+
+    killed = Line()
+    evaluate = killed.evaluate
+
+    def evaluate_or_die() -> dict[str, float]:
+        if len(killed.seen) > 6 * killed_after:
+            raise KilledError
+        return evaluate()
+
+    monkeypatch.setattr(killed, "evaluate", evaluate_or_die)
+    with pytest.raises(KilledError):
+        train(killed, CONFIG, tmp_path / "killed")
+    torch.manual_seed(99)  # another process would not have our generator's state either
+    again = Line()
+    resumed = train(again, CONFIG, tmp_path / "killed")
+    assert torch.equal(weights(again), weights(whole))
+    assert [epoch.scores for epoch in resumed] == [epoch.scores for epoch in history]
+    assert len(again.seen) == 6 * (4 - killed_after)
+
+
+def test_an_unfinished_run_of_other_settings_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Line()
+    monkeypatch.setattr(task.model, "load_state_dict", lambda state: 1 / 0)  # dies at the very end
+    with pytest.raises(ZeroDivisionError):
+        train(task, CONFIG, tmp_path)
+    with pytest.raises(CheckpointError, match="an unfinished run of other settings"):
+        train(Line(), TrainingConfig(epochs=5, batch_size=4, lr=0.05, seed=3), tmp_path)
+
+
+def test_patience_stops_early_and_the_earliest_best_counts(tmp_path: Path) -> None:
+    config = TrainingConfig(epochs=9, batch_size=4, patience=2)
+    assert len(train(Line([1, 5, 5, 4, 9, 9, 9]), config, tmp_path / "a")) == 4
+    assert len(train(Line(range(9)), config, tmp_path / "b")) == 9
+
+
+def test_accumulated_batches_are_one_large_batch(tmp_path: Path) -> None:
+    results = []
+    for name, config in {
+        "large": TrainingConfig(epochs=1, batch_size=12, lr=0.05),
+        "small": TrainingConfig(epochs=1, batch_size=4, accumulate=3, lr=0.05),
+    }.items():
+        task = Line()
+        task.model[1].p = 0.0
+        train(task, config, tmp_path / name)
+        results.append(weights(task))
+    assert torch.allclose(results[0], results[1], atol=1e-6)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="lower the learning rates"):
+        train(Line(), TrainingConfig(epochs=50, batch_size=4, lr=1e30, clip=0), tmp_path)
+
+
+def test_the_rate_rises_and_falls_linearly() -> None:
+    optimiser = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0)
+    schedule = linear_schedule(optimiser, steps=10, warmup=0.2)
+    rates = []
+    for _ in range(10):
+        rates.append(schedule.get_last_lr()[0])
+        optimiser.step()
+        schedule.step()
+    assert rates == pytest.approx([0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
+    assert schedule.get_last_lr() == [0.0]
+
+
+def test_processes_share_the_batches_equally() -> None:
+    class Process:
+        num_processes = 3
+
+        def __init__(self, index: int) -> None:
+            self.process_index = index
+
+    shares = [loop._own(list(range(7)), Process(index)) for index in range(3)]  # type: ignore[arg-type]
+    assert shares == [[0, 3, 6], [1, 4, 0], [2, 5, 1]]

@@ -1,0 +1,221 @@
+"""The tagger with the packaged encoder and random heads: codec, batching, saving."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from gmner.errors import CheckpointError, TextError
+from gmner.models.tagger import weights
+from gmner.models.tagger.codec import TaggerCodec, gold_spans, word_shape
+from gmner.models.tagger.config import TaggerConfig
+from gmner.models.tagger.model import Spans, Tagger
+from gmner.nn.encoders import load_encoder, load_tokenizer
+from gmner.stages.recognise import TaggerRecogniser
+from gmner.tagging import illegal_steps
+from gmner.training.loop import TrainingConfig, parameter_groups, train
+from gmner.training.recognise import build, groundable_accuracy
+from gmner.types import Box, Entity, Example, Prediction
+
+POSTS = (
+    Example(
+        text="Ada Lovelace visits Rome",
+        entities=(Entity("Ada Lovelace", "PER", 0, 12, (Box(0, 0, 1, 1),)), Entity("Rome", "LOC", 20, 24)),
+    ),
+    Example(tokens=("@", "Acme", "is", "hiring", "!"), entities=(Entity("Acme", "ORG", 2, 6),)),
+    Example(text="nothing to see here, just a longer sentence without any name at all 🎉🎉", entities=()),
+)
+
+
+@pytest.fixture(scope="module")
+def tagger() -> tuple[Tagger, TaggerCodec]:
+    torch.manual_seed(0)
+    config = TaggerConfig()
+    model = Tagger(config, load_encoder(config.encoder)).eval()
+    torch.nn.init.normal_(model.classifier.weight, std=0.5)
+    return model, TaggerCodec(config, load_tokenizer(config.encoder))
+
+
+@pytest.mark.parametrize(
+    ("word", "shape"),
+    [("rome", 1), ("Rome", 2), ("NASA", 3), ("A", 4), ("iPhone", 5), ("McDonald", 5), ("2026", 6), ("F16", 7),
+     ("@", 8), ("🎉", 8), ("東京", 9), ("Ω", 4), ("it's", 1)],
+)  # fmt: skip
+def test_word_shapes(word: str, shape: int) -> None:
+    assert word_shape(word) == shape
+
+
+def test_first_pieces_stand_for_words(tagger: tuple[Tagger, TaggerCodec]) -> None:
+    _, codec = tagger
+    [encoded] = codec.encode([Example(tokens=("Hello", "antidisestablishment", "\u200b", "x"))])
+    pieces = codec.tokenizer.convert_ids_to_tokens(encoded.pieces)
+    assert (pieces[0], pieces[-1]) == ("[CLS]", "[SEP]")
+    assert [pieces[index] for index in encoded.first] == ["hello", "anti", "[UNK]", "x"]
+    assert encoded.shapes[0] == encoded.shapes[-1] == 0
+
+
+def test_gold_becomes_tags_and_back(tagger: tuple[Tagger, TaggerCodec]) -> None:
+    _, codec = tagger
+    encoded = codec.encode(POSTS)
+    names = [[codec.config.tags[column] for column in row] for row in codec.tags(encoded).tolist()]
+    assert names[0][:4] == ["B-PER", "I-PER", "O", "B-LOC"]
+    assert names[1][:5] == ["O", "B-ORG", "O", "O", "O"]
+    assert [len(gold_spans(item)) for item in encoded] == [2, 1, 0]
+
+
+def test_an_entity_that_cuts_a_word_is_no_tag(tagger: tuple[Tagger, TaggerCodec]) -> None:
+    _, codec = tagger
+    [encoded] = codec.encode([Example(text="Rooome", entities=(Entity("Roo", "LOC", 0, 3),))])
+    assert gold_spans(encoded) == []
+
+
+def test_what_is_found_does_not_depend_on_the_batch(tagger: tuple[Tagger, TaggerCodec]) -> None:
+    model, codec = tagger
+    together = codec.predict(model, POSTS)
+    assert any(together)
+    for post, found in zip(POSTS, together, strict=True):
+        [alone] = codec.predict(model, [post])
+        assert [replace(e, score=None, groundable=None) for e in alone] == [
+            replace(e, score=None, groundable=None) for e in found
+        ]
+        for one, other in zip(alone, found, strict=True):
+            assert (one.score, one.groundable) == pytest.approx((other.score, other.groundable), abs=1e-5)
+    stage = TaggerRecogniser(model, codec)
+    drafts = [Prediction(example=post) for post in POSTS]
+    found_by_stage = stage(drafts, [None] * 3)
+    for draft, found in zip(drafts, found_by_stage, strict=True):
+        assert stage([draft], [None]) == [found]  # to the last digit
+
+
+def test_predictions_are_legal_and_probable(tagger: tuple[Tagger, TaggerCodec]) -> None:
+    model, codec = tagger
+    encoded = codec.encode(POSTS)
+    batch = codec.batch(encoded)
+    with torch.inference_mode():
+        paths = model.crf.decode(model.emissions(model(batch)), batch.words)
+    assert [len(path) for path in paths] == [len(item.first) for item in encoded]
+    assert not any(illegal_steps([codec.config.tags[column] for column in path]) for path in paths)
+    for post, entities in zip(POSTS, codec.predict(model, POSTS), strict=True):
+        for entity in entities:
+            assert post.text[entity.start : entity.end] == entity.text
+            assert 0 < (entity.score or 0) <= 1
+            assert 0 <= (entity.groundable or 0) <= 1
+
+
+def test_too_long_a_text_is_an_error_and_never_cut(tagger: tuple[Tagger, TaggerCodec]) -> None:
+    model, codec = tagger
+    fits = Example(text="a " * 510)
+    assert len(codec.encode([fits])[0].pieces) == 512
+    with pytest.raises(TextError, match="has 511 sub-words; the recogniser reads at most 510; split the text"):
+        codec.predict(model, [Example(text="a " * 511)])
+
+
+def test_knowledge_follows_the_sentence_and_is_cut_to_fit(tagger: tuple[Tagger, TaggerCodec]) -> None:
+    codec = replace(tagger[1], config=TaggerConfig(knowledge=True, window=12))
+    [short] = codec.encode([Example(text="one two", knowledge="three four")])
+    assert codec.tokenizer.decode(short.pieces) == "[CLS] one two [SEP] three four [SEP]"
+    [cut] = codec.encode([Example(text="one two", knowledge="x " * 50)])
+    assert len(cut.pieces) == 12
+    assert cut.first == [1, 2]
+    [none_left] = codec.encode([Example(text="a " * 10, knowledge="x")])
+    assert codec.tokenizer.decode(none_left.pieces).endswith("a [SEP]")
+
+
+def test_groundable_head_means_over_spans(tagger: tuple[Tagger, TaggerCodec]) -> None:
+    model, _ = tagger
+    assert model.groundable is not None
+    words = torch.randn(2, 3, 384)
+    present = torch.tensor([[True, True, True], [True, False, False]])
+    spans = Spans(*(torch.tensor(column) for column in ([0, 1], [1, 0], [3, 1], [0, 2])))
+    together = model.groundable(words, present, spans)
+    changed = words.clone()
+    changed[1, 1:] = 100.0  # padding must not matter
+    assert torch.allclose(model.groundable(changed, present, spans), together)
+    longer = torch.nn.functional.pad(words, (0, 0, 0, 4))
+    assert torch.allclose(
+        model.groundable(longer, torch.nn.functional.pad(present, (0, 4)), spans), together, atol=1e-6
+    )
+
+
+def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path, tagger: tuple[Tagger, TaggerCodec]) -> None:
+    model, codec = tagger
+    with torch.no_grad():
+        changed = model.encoder.encoder.layer[0].output.dense.weight
+        changed += 0.01 * torch.randn_like(changed)
+    weights.save(tmp_path / "m", model)
+    loaded, again = weights.load(tmp_path / "m")
+    assert loaded.config == model.config
+    difference = (loaded.encoder.encoder.layer[0].output.dense.weight - changed).abs().max()
+    assert difference < 0.05 / 254  # half a step of 1/127 of the largest difference, about 0.05
+    before, after = codec.predict(model, POSTS), again.predict(loaded, POSTS)
+    assert [[e.text for e in found] for found in after] == [[e.text for e in found] for found in before]
+    assert (tmp_path / "m" / "model.safetensors").stat().st_size < 3_000_000  # the encoder is not stored again
+
+
+def test_a_checkpoint_that_lacks_a_tensor_is_refused(tmp_path: Path, tagger: tuple[Tagger, TaggerCodec]) -> None:
+    from gmner import checkpoint
+
+    model, _ = tagger
+    weights.save(tmp_path, model)
+    config, tensors = checkpoint.load(tmp_path, TaggerConfig)
+    del tensors["classifier.bias"]
+    checkpoint.save(tmp_path, config, tensors)
+    with pytest.raises(CheckpointError, match=r"lacks classifier.bias \(1\)"):
+        weights.load(tmp_path)
+    checkpoint.save(tmp_path, config, {**tensors, "classifier.bias": torch.zeros(3)})
+    with pytest.raises(CheckpointError, match=r"holds classifier.bias in other shapes"):
+        weights.load(tmp_path)
+
+
+def test_an_encoder_that_is_not_there() -> None:
+    with pytest.raises(CheckpointError, match="the encoder 'no/such-encoder' can not be loaded"):
+        load_encoder("no/such-encoder")
+
+
+def test_quantised_rows_are_off_by_half_a_step() -> None:
+    values = torch.randn(5, 7, 3) * torch.logspace(-6, 3, 5)[:, None, None]
+    codes, scale = weights.quantise(values)
+    error = (weights.dequantise(codes, scale) - values).abs().flatten(1).amax(1)
+    assert (error <= scale * 0.5001).all()
+    codes, scale = weights.quantise(torch.zeros(2, 2))
+    assert not weights.dequantise(codes, scale).any()
+
+
+@pytest.mark.slow
+def test_training_learns_a_toy_language_and_keeps_the_best_epoch(tmp_path: Path) -> None:
+    rates = {"classifier": 1e-2, "crf": 1e-2, "groundable": 1e-2}
+    config = TrainingConfig(epochs=6, batch_size=4, lr=3e-4, lr_groups=rates, seed=1)
+    names = ["Ada", "Bob", "Cleo", "Dora", "Emil", "Fay"]
+    posts = [
+        Example(
+            id=name + place,
+            text=f"{name} lives in {place}",
+            entities=(
+                Entity(name, "PER", 0, len(name), (Box(0, 0, 1, 1),)),
+                Entity(place, "LOC", len(name) + 10, len(name) + 10 + len(place)),
+            ),
+        )
+        for name in names
+        for place in ("Rome", "Oslo", "Lima")
+    ]
+    task = build(TaggerConfig(), posts[:-3], posts[-3:], frozen=("encoder.embeddings",), seed=1)
+    history = train(task, config, tmp_path)
+    best = max(epoch.scores["mner_f1"] for epoch in history)
+    assert best > 95
+    assert task.evaluate()["mner_f1"] == best
+    assert groundable_accuracy(task.model, task.codec, posts[-3:]) > 0.9
+
+
+def test_groups_of_parameters(tagger: tuple[Tagger, TaggerCodec]) -> None:
+    model, _ = tagger
+    config = TrainingConfig(lr=1.0, lr_groups={"crf": 2.0, "crf.start": 3.0}, weight_decay=0.5)
+    groups = parameter_groups(model, config)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert sum(len(group["params"]) for group in groups) == len(trained)
+    found = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        rate = 3.0 if name.startswith("crf.start") else 2.0 if name.startswith("crf") else 1.0
+        assert found[id(parameter)] == (rate, 0.5 if parameter.ndim > 1 else 0.0)
