@@ -141,7 +141,10 @@ def assign(
     3. Of the other names the likeliest, of the other faces the largest are taken, as many as there are of both. They
        go from left to right in the order of the text, or from right to left where the text says so.
     """
-    waiting = list({_key(name): name for name in reversed(names)}.values())[::-1]
+    people: dict[str, Entity] = {}
+    for name in names:
+        people.setdefault(_key(name), name)
+    waiting = list(people.values())
     free = sorted(range(len(faces)), key=lambda face: faces[face].x1)
     seats = {face: f"face {place} of {len(faces)} from the left" for place, face in enumerate(free, start=1)}
     seats = seats if len(faces) > 1 else {0: "the only face"}

@@ -24,8 +24,9 @@ def carried(name: str, lines: Sequence[Candidate]) -> Carried | None:
 
     A line carries a name whole, with or without its blanks (`#NBAFinals` on `NBA FINALS`); or lines that stand
     together carry words of it: its last word (`WARRIORS` for Golden State Warriors) or half of its letters. A word that
-    many names share (`University`) carries nothing alone and counts half. One letter in five may be misread; words
-    of up to five letters must stand there exactly, but for a plural's s, and those of up to three in the same case.
+    many names share (`University`) carries nothing alone and counts half. One letter in five may be misread; words of
+    up to five letters must stand there exactly, but for a plural's s, and names of up to three as they are written or
+    in capitals.
     """
     found = [reading for line in lines for reading in [_whole(name, line)] if reading]
     found += _in_words(name, lines)
@@ -85,8 +86,9 @@ def _find(pattern: str, name: str, line: Candidate, *, alone: bool, inside: bool
     if len(pattern) < 2:
         return None
     if len(pattern) <= 3:
-        signs = r"[\W_]*".join(sign for sign in name if sign.isalnum())
-        match = re.search(rf"(?<![^\W_]){signs}(?![^\W_])", line.text, flags=re.NOFLAG if alone else re.IGNORECASE)
+        written = r"[\W_]*".join(sign for sign in name if sign.isalnum())
+        forms = f"{written}|{written.upper()}" if alone else f"(?i:{written})"
+        match = re.search(rf"(?<![^\W_])(?:{forms})(?![^\W_])", line.text)
         return Carried(_part(line, *match.span()), match[0], 1.0) if match else None
     letters = _letters(line.text)
     text = "".join(letter.sign for letter in letters)
@@ -114,7 +116,7 @@ def _could_fit(pattern: str, text: str) -> bool:
 
 
 def _fit(pattern: str, text: str, starts: set[int], ends: set[int]) -> tuple[int, int, int]:
-    """The stretch of `text` nearest to `pattern` by edit distance, as (distance, start, end): Sellers (1980).
+    """The longest stretch of `text` nearest to `pattern` by edit distance, as (distance, start, end): Sellers (1980).
 
     A row of the table holds, for each end, the least distance of a beginning of the pattern and the start it has.
     """
@@ -125,7 +127,9 @@ def _fit(pattern: str, text: str, starts: set[int], ends: set[int]) -> tuple[int
         for i, other in enumerate(text):
             (diagonal, start), (up, up_start), (left, left_start) = above[i], above[i + 1], row[i]
             row.append(min((diagonal + (sign != other), start), (up + 1, up_start), (left + 1, left_start)))
-    return min((distance, start, end) for end, (distance, start) in enumerate(row) if end in ends or end == len(text))
+    best = ((distance, -end, start) for end, (distance, start) in enumerate(row) if end in ends or end == len(text))
+    distance, end, start = min(best)
+    return distance, start, -end
 
 
 def _part(line: Candidate, start: int, end: int) -> Box:
