@@ -50,6 +50,14 @@ def test_a_disc_is_cut_out(size: tuple[int, int]) -> None:
     assert found.provenance["segment"] == "GrabCut, rough"
 
 
+def test_crumbs_and_holes_are_no_part_of_a_mask() -> None:
+    picture, disc = with_disc(scenery())
+    picture[60:66, 100:106] = picture[150, 200]
+    picture[150:153, 190:193] = picture[60, 300]
+    assert mask_iou(segment(picture, Box(80, 40, 320, 260)).masks, [disc])[0, 0] > 0.95
+    assert not decode_mask(segment(picture, Box(80, 40, 320, 260)).masks[0])[60:66, 100:106].any()
+
+
 def drawn_person() -> tuple[Picture, Box, Box, Mask]:
     """A face, hair, neck and a coat before the scenery; face, body, and the mask of all."""
     picture = scenery()
@@ -73,12 +81,12 @@ def test_a_person_is_cut_out_from_face_and_breast() -> None:
 
 def test_the_next_person_is_left_out() -> None:
     picture, face, body, person = drawn_person()
-    beside = np.roll(picture, 110, axis=1)
+    beside = np.roll(picture, 75, axis=1)
     shifted = decode_mask(person)
-    shifted = np.roll(shifted, 110, axis=1)
-    shifted[:, :110] = False
+    shifted = np.roll(shifted, 75, axis=1)
+    shifted[:, :75] = False
     picture[shifted] = beside[shifted]
-    other = Box(face.x1 + 110, face.y1, face.x2 + 110, face.y2)
+    other = Box(face.x1 + 75, face.y1, face.x2 + 75, face.y2)
     seen = tuple(Candidate(box, "face", 0.9) for box in (face, other))
     found = decode_mask(segment(picture, body, kind="PER", candidates=seen).masks[0])
     assert found[face_middle(face)]
