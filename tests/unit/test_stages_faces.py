@@ -53,8 +53,10 @@ def test_greyscale_faces_are_let_off_the_colour_of_skin() -> None:
     assert Faces()(blue) == []
 
 
-def test_the_second_cascade_is_asked() -> None:
+def test_the_second_cascade_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Faces(FaceSettings(agreement=10_000))(photo("grace-hopper")) == []
+    monkeypatch.setattr(faces, "_look_again", lambda *_: 0)
+    assert Faces()(photo("grace-hopper")) == []
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2000), (2000, 3), (19, 19)])

@@ -1,6 +1,8 @@
 """Lettering: drawn words are read where they stand, offline, and no more of them than the budget allows."""
 
 import socket
+import threading
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -94,7 +96,22 @@ def test_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     assert texts(Lettering()(picture)) == ["OFFLINE"]
 
 
-def test_threads_do_not_disturb_each_other() -> None:
+def test_one_picture_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = threading.Semaphore(1)
+
+    class Reader:
+        def __call__(self, picture: Picture, **_: object) -> object:
+            assert inside.acquire(blocking=False), "two threads read at once"
+            time.sleep(0.01)
+            inside.release()
+            return type("Found", (), {"boxes": None})()
+
+    monkeypatch.setattr(lettering, "_reader", Reader)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(Lettering(), [blank()] * 8)) == [[]] * 8
+
+
+def test_threads_find_what_one_finds() -> None:
     pictures = [sign((word, 60, 100, 100))[0] for word in ("ALPHA", "BETA", "GAMMA", "DELTA")]
     with ThreadPoolExecutor(4) as pool:
         assert [texts(found) for found in pool.map(Lettering(), pictures)] == [

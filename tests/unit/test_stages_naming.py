@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.sight import line
 
-from gmner.stages.naming import _fit, carried
+from gmner.stages.naming import _could_fit, _errors, _fit, carried
 from gmner.types import Box, Candidate
 
 
@@ -152,3 +152,9 @@ def test_fit_is_the_least_edit_distance_to_any_stretch(pattern: str, text: str) 
     stretches = {text[i:j] for i in everywhere for j in everywhere if i <= j}
     assert errors == min(distance(pattern, stretch) for stretch in stretches)
     assert errors == distance(pattern, text[start:end])
+
+
+@given(st.text("abc", min_size=1, max_size=16), st.text("abc", max_size=20))
+def test_the_quick_look_turns_no_fit_away(pattern: str, text: str) -> None:
+    everywhere = set(range(len(text) + 1))
+    assert _could_fit(pattern, text) or _fit(pattern, text, everywhere, everywhere)[0] > _errors(len(pattern))

@@ -9,6 +9,7 @@ from tests.unit.sight import blank, line, photo
 
 from gmner.geometry import box_mask, decode_mask, encode_mask, mask_iou
 from gmner.image import Picture
+from gmner.stages import segment as segment_module
 from gmner.stages.faces import Faces
 from gmner.stages.ground import BodyShape, grow
 from gmner.stages.segment import GrabCutSettings, SegmentByGrabCut
@@ -50,6 +51,14 @@ def test_a_disc_is_cut_out(size: tuple[int, int]) -> None:
     assert found.provenance["segment"] == "GrabCut, rough"
 
 
+def test_crumbs_and_holes_are_no_part_of_a_mask() -> None:
+    picture, disc = with_disc(scenery())
+    picture[60:66, 100:106] = picture[150, 200]
+    picture[150:153, 190:193] = picture[60, 300]
+    assert mask_iou(segment(picture, Box(80, 40, 320, 260)).masks, [disc])[0, 0] > 0.95
+    assert not decode_mask(segment(picture, Box(80, 40, 320, 260)).masks[0])[60:66, 100:106].any()
+
+
 def drawn_person() -> tuple[Picture, Box, Box, Mask]:
     """A face, hair, neck and a coat before the scenery; face, body, and the mask of all."""
     picture = scenery()
@@ -71,22 +80,15 @@ def test_a_person_is_cut_out_from_face_and_breast() -> None:
     assert mask_iou(found.masks, [person])[0, 0] > 0.9
 
 
-def test_the_next_person_is_left_out() -> None:
-    picture, face, body, person = drawn_person()
-    beside = np.roll(picture, 110, axis=1)
-    shifted = decode_mask(person)
-    shifted = np.roll(shifted, 110, axis=1)
-    shifted[:, :110] = False
-    picture[shifted] = beside[shifted]
-    other = Box(face.x1 + 110, face.y1, face.x2 + 110, face.y2)
-    seen = tuple(Candidate(box, "face", 0.9) for box in (face, other))
-    found = decode_mask(segment(picture, body, kind="PER", candidates=seen).masks[0])
-    assert found[face_middle(face)]
-    assert not found[face_middle(other)]
-
-
-def face_middle(face: Box) -> tuple[int, int]:
-    return round((face.y1 + face.y2) / 2), round((face.x1 + face.x2) / 2)
+def test_what_grab_cut_is_told_of_a_person_beside_another() -> None:
+    face, other, body = Box(170, 80, 230, 140), Box(240, 80, 300, 140), Box(80, 60, 320, 300)
+    seeds = segment_module._seeds(body, face, [other], segment_module._Window(0, 0, 400, 300, 1.0))
+    assert seeds[110, 200] == cv2.GC_FGD  # the face
+    assert seeds[200, 200] == cv2.GC_FGD  # the breast
+    assert seeds[280, 140] == cv2.GC_PR_FGD  # an arm
+    assert seeds[110, 100] == cv2.GC_PR_BGD  # beside the head
+    assert seeds[110, 285] == cv2.GC_BGD  # the other's face
+    assert seeds[110, 350] == cv2.GC_BGD  # outside the box
 
 
 @pytest.mark.parametrize("name", ["eileen-collins", "grace-hopper", "filippo-giunchedi", "two-people-sofa"])
