@@ -53,6 +53,8 @@ class Tagger(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = encoder
+        if getattr(encoder, "pooler", None) is not None:
+            encoder.pooler.requires_grad_(False)  # nobody reads it, and processes that share a step would wait for it
         width = encoder.config.hidden_size
         self.shape_embedding = nn.Embedding(SHAPES, width) if config.casing else None
         if self.shape_embedding is not None:
