@@ -51,11 +51,10 @@ def report(
 
 
 def name_files(paths: Sequence[Path]) -> dict[str, Path]:
-    """A short name for each file: its stem, with as many folders before it as tell all files apart."""
+    """A short name for each file: its stem, with as many folders before it as tell it from all others."""
     paths = list(dict.fromkeys(path.absolute() for path in paths))
-    longest = max((len(path.parts) for path in paths), default=1)
-    for folders in range(longest):
-        names = ["/".join((*path.parts[-1 - folders : -1], path.stem)) for path in paths]
-        if max(Counter(names).values()) == 1:
-            break
-    return dict(zip(names, paths, strict=True))
+    endings = {path: ["/".join((*path.parts[n:-1], path.stem)) for n in range(1, len(path.parts))] for path in paths}
+    taken = Counter(ending for of_path in endings.values() for ending in of_path)
+    return {
+        next((ending for ending in reversed(endings[path]) if taken[ending] == 1), str(path)): path for path in paths
+    }

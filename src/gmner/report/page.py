@@ -339,7 +339,7 @@ def _gains(systems: Sequence[Analysis]) -> Section:
             "above it. What was called absent gets gold's region, which is the best case."
         ],
         tables,
-        [plots.gain_plot(gains, "gmner")],
+        [plots.gain_plot(gains, "gmner")] if any(map(any, map(dict.values, gains.values()))) else [],
     )
 
 
@@ -425,4 +425,4 @@ def _html(section: Section) -> str:
 
 def _markdown(section: Section) -> str:
     parts = [f"## {section.name}", *map(markdown_escape, section.paragraphs)]
-    return "\n\n".join([*parts, *(table.markdown().strip() for table in section.tables)])
+    return "\n\n".join([*parts, *(table.markdown() for table in section.tables)])

@@ -31,19 +31,27 @@ class Pairwise(NamedTuple):
 
 
 def score_all(
-    gold: Sequence[Example], predicted: Sequence[Prediction], *, samples: int = 1000, missing: Missing = "error"
+    gold: Sequence[Example],
+    predicted: Sequence[Prediction],
+    *,
+    tasks: Sequence[str] | None = None,
+    samples: int = 1000,
+    missing: Missing = "error",
 ) -> Scores:
-    """Score a system under every protocol; one that the gold posts do not allow is left out with its reason.
+    """Score a system on all tasks, or on those that are named, under every protocol.
+
+    A protocol that the posts do not allow, or that has not all of these tasks, is left out with its reason.
 
     Raises:
-        MismatchError: the posts can not be scored under `span` either, on which most of a report rests.
+        MismatchError: the posts can not be scored under `span`, on which a report rests.
+        UnknownNameError: there is no such task.
         ConfigError: `samples` or `missing` is out of range.
     """
     reports: dict[str, Report] = {}
     refused: dict[str, str] = {}
     for protocol in PROTOCOLS:
         try:
-            reports[protocol] = evaluate(gold, predicted, protocol=protocol, missing=missing)
+            reports[protocol] = evaluate(gold, predicted, tasks=tasks, protocol=protocol, missing=missing)
         except GmnerError as error:
             if protocol == "span":
                 raise

@@ -19,11 +19,11 @@ class Table:
     words: int = 1
 
     def markdown(self) -> str:
-        """The caption as a paragraph and a table in pipes; no sign in it becomes mark-up."""
+        """The caption as a paragraph, if there is one, and a table in pipes; no sign in them becomes mark-up."""
         rules = ["---" if column < self.words else "---:" for column in range(len(self.head))]
         lines = [_cells(map(markdown_escape, self.head)), _cells(rules)]
         lines += [_cells(map(markdown_escape, row)) for row in self.rows]
-        return "\n".join([markdown_escape(self.caption), "", *lines])
+        return "\n".join([markdown_escape(self.caption), "", *lines] if self.caption else lines)
 
     def html(self) -> str:
         """A table element that scrolls by itself where the window is narrow; everything is escaped.
