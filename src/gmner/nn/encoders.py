@@ -36,7 +36,8 @@ def load_tokenizer(name: str) -> Any:
     """
     from transformers import AutoTokenizer
 
-    return _from_pretrained(AutoTokenizer, name)
+    # Byte-level tokenizers must mark the beginning of words that come one by one; others ignore it.
+    return _from_pretrained(AutoTokenizer, name, add_prefix_space=True)
 
 
 def load_encoder(name: str) -> Any:
@@ -64,11 +65,11 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _from_pretrained(kind: Any, name: str) -> Any:
+def _from_pretrained(kind: Any, name: str, **settings: Any) -> Any:
     folder = encoder_folder(name)
     try:
         with _quiet():
-            return kind.from_pretrained(folder, local_files_only=True)
+            return kind.from_pretrained(folder, local_files_only=True, **settings)
     except (OSError, ValueError) as error:
         present = Path(folder).is_dir()
         raise CheckpointError(
