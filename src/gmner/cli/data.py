@@ -202,7 +202,7 @@ def augment(
     if as_json:
         typer.echo(json.dumps({"before": before, "after": after}, indent=2))
     else:
-        columns = {}
+        columns: dict[str, dict[str, int]] = {}
         for module in before:
             columns |= {module: before[module], f"{module} mixed": after[module]}
         _print_table(f"{len(versions)} versions", columns)

@@ -26,10 +26,10 @@ SEPARATOR: Final = "~"
 class VersionReport:
     """What a version gave to the mix. All but `name` and `added` are ids.
 
-    `added` training posts are new in the mix. `missing` are training posts that the version does not have, `alien` its
-    training posts that the first version does not have, and `other_text` those whose text differs there. `without_knowledge`
-    and `without_expression` posts were added, but have no such answer, or not for all entities; they are listed where
-    other posts of the version have one.
+    `added` training posts are new in the mix. `missing` are training posts that the version does not have, `alien`
+    its training posts that the first version does not have, and `other_text` those whose text differs there. Posts
+    `without_knowledge` and `without_expression` (for one of their entities) were added all the same; they are listed
+    where other posts of the version have such answers.
     """
 
     name: str

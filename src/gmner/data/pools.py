@@ -35,7 +35,7 @@ _ENTITY: Final = re.compile(r"\['(.+?)', '([A-Z]+)'\](?:, |$)")
 
 
 class AnnotatedPost(NamedTuple):
-    """A post and what somebody who was asked for its named entities wrote. `example.entities` are those of the answer."""
+    """A post and what somebody wrote who was asked for its named entities; `example.entities` are those named there."""
 
     example: Example
     answer: str
@@ -57,7 +57,7 @@ class PoolReport:
 
 
 def read_pool(path: str | Path) -> list[AnnotatedPost]:
-    """The annotated posts of a JSONL file.
+    """The annotated posts of a JSONL file. An id that only counts the rows says nothing of the picture, and is dropped.
 
     Raises:
         DataError: there is no such file, or the first row that breaks the format or has no answer, as `file:line`.
@@ -68,7 +68,8 @@ def read_pool(path: str | Path) -> list[AnnotatedPost]:
             raise row
         fields = Fields(row, f"{path}:{number}")
         answer = fields.need(ANSWER, WORDS)
-        pool.append(AnnotatedPost(example_from_row(fields.rest, fields.where), answer))
+        example = example_from_row(fields.rest, fields.where)
+        pool.append(AnnotatedPost(replace(example, id="") if example.id == str(number) else example, answer))
     return pool
 
 

@@ -51,7 +51,7 @@ class Prompt:
         return Request("\n\n".join([*blocks, question]), self.system, images, id)
 
 
-def read_prompt(name: Literal["knowledge", "expansion", "description"]) -> Prompt:
+def read_prompt(name: Literal["knowledge", "expansion", "caption", "description"]) -> Prompt:
     """The packaged prompt `name`. One of your own is read with `config.read_toml(Prompt, path)`."""
     return read_toml(Prompt, Path(str(resources.files("gmner.prompts") / f"{name}.toml")))
 
