@@ -135,22 +135,24 @@ class ImageTextModel:
     @torch.inference_mode()
     def _say(self, picture: Picture) -> str:
         # One picture at a time: what is said of it must not depend on the others.
-        inputs = self.processor(images=Image.fromarray(picture), text=self._input_text(), return_tensors="pt")
-        inputs = inputs.to(self.model.device, self.model.dtype)
+        inputs = self._inputs(Image.fromarray(picture)).to(self.model.device, self.model.dtype)
         [output] = self.model.generate(**inputs, do_sample=False, max_new_tokens=self.max_tokens)
         [given] = inputs["input_ids"]
         if len(output) >= len(given) and output[: len(given)].equal(given):
             output = output[len(given) :]  # decoders repeat the prompt, encoder-decoders do not
         return " ".join(self.processor.decode(output, skip_special_tokens=True).split())
 
-    def _input_text(self) -> str:
+    def _inputs(self, image: Image.Image) -> Any:
         if self.processor.chat_template is None:
-            return self.prompt
-        content = [{"type": "image"}, *([{"type": "text", "text": self.prompt}] if self.prompt else [])]
-        text: str = self.processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            return self.processor(images=image, text=self.prompt, return_tensors="pt")
+        content = [{"type": "image", "image": image}, {"type": "text", "text": self.prompt}]
+        return self.processor.apply_chat_template(
+            [{"role": "user", "content": content}],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
         )
-        return text
 
 
 @dataclass(frozen=True)
