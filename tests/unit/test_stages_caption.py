@@ -93,8 +93,9 @@ def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = LlamaConfig(**size, num_hidden_layers=1, vocab_size=len(WORDS), max_position_embeddings=64, pad_token_id=0,
                        bos_token_id=1, eos_token_id=2)  # fmt: skip
     model = transformers.LlavaForConditionalGeneration(
-        LlavaConfig(vision_config=vision, text_config=text, image_token_index=IMAGE, image_seq_length=4,
-                    vision_feature_layer=-1)  # fmt: skip
+        LlavaConfig(
+            vision_config=vision, text_config=text, image_token_index=IMAGE, image_seq_length=4, vision_feature_layer=-1
+        )
     )
     folder = tmp_path_factory.mktemp("llava")
     save(model, folder)
