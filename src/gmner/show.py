@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFilter
 
 from gmner.errors import EntityError, ImageError
+from gmner.fonts import Letters
 from gmner.geometry import clip_box, decode_mask, mask_area, mask_box
 from gmner.image import Picture, open_image
-from gmner.lettering import Letters
 from gmner.types import Box, Entity, Example, Mask, Prediction
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ COLOURS: Final = (
 )
 """One colour an entity, in order: those of Okabe and Ito, then four of Paul Tol's, which stay apart for the
 colour-blind. Past the last they begin again; every entity also carries its number."""
+
+WIDE: Final = 120
+"""Columns of a terminal from which on a table has room for reasons."""
 
 _INK: Final = "#1A1A1A"
 _QUIET: Final = "#5A5A5A"
@@ -329,8 +332,8 @@ def _luminance(paint: str) -> float:
 # A table for the terminal
 
 
-def text_table(predictions: Sequence[Prediction]) -> "Table":
-    """A rich table with a row for every entity: post, entity, type, visible, box, mask and who said why.
+def text_table(predictions: Sequence[Prediction], *, why: bool = True) -> "Table":
+    """A rich table with a row for every entity: post, entity, type, visible, box, mask and, if wanted, who said why.
 
     `visible` is the probability that the entity can be seen, or yes and no where none was given; `box` is that of
     the first region in pixels, `mask` its share of the picture. What posts say is shown as it is: neither markup
@@ -340,7 +343,8 @@ def text_table(predictions: Sequence[Prediction]) -> "Table":
     from rich.text import Text
 
     table = Table(header_style="bold", expand=False)
-    for name in ("post", "entity", "type", "visible", "box", "mask", "why"):
+    names = ("post", "entity", "type", "visible", "box", "mask", *(("why",) if why else ()))
+    for name in names:
         numbers = name in ("visible", "box", "mask")
         table.add_column(name, justify="right" if numbers else "left", overflow="fold")
     for number, prediction in enumerate(predictions, 1):
@@ -348,7 +352,8 @@ def text_table(predictions: Sequence[Prediction]) -> "Table":
         rows = [_cells(entity) for entity in prediction.entities] or [("no entities", "", "", "", "", "")]
         for position, cells in enumerate(rows):
             last = position == len(rows) - 1
-            table.add_row(*map(Text, map(_plain, (post if position == 0 else "", *cells))), end_section=last)
+            shown = (post if position == 0 else "", *cells)[: len(names)]
+            table.add_row(*map(Text, map(_plain, shown)), end_section=last)
     return table
 
 

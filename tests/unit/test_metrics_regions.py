@@ -61,6 +61,7 @@ def test_grounding_by_hand():
     assert found.ious.tolist() == [0.6, 0, 0, 0.5]
     assert found.mean_iou == pytest.approx(1.1 / 4)
     assert (found.precision(0.5), found.precision(0.5, inclusive=False)) == (0.5, 0.25)
+    assert grounding(gold[2:], [answer(gold[2], ("US Navy", "ORG"))]).ious.tolist() == [0]
     nothing = grounding([], [])
     assert np.isnan(nothing.mean_iou) and np.isnan(nothing.precision())
 

@@ -65,7 +65,7 @@ def test_posts_that_are_all_alike_leave_no_doubt():
 def test_randomisation_agrees_with_full_enumeration(average):
     rng = np.random.default_rng(3)
     ours = system(rng, 9, average=average)
-    theirs = system(rng, 9, skill=0.55, gold=ours["gmner"].counts[..., 2], average=average)
+    theirs = system(rng, 9, skill=0.4, gold=ours["gmner"].counts[..., 2], average=average)
     left, right = ours["gmner"].counts, theirs["gmner"].counts
     observed = f1(left, average) - f1(right, average)
     differences = []
@@ -73,10 +73,10 @@ def test_randomisation_agrees_with_full_enumeration(average):
         swap = np.array(swaps)[:, None, None]
         differences.append(f1(np.where(swap, right, left), average) - f1(np.where(swap, left, right), average))
     exact = (np.abs(differences) >= abs(observed) - 1e-12).mean()
-    found = compare(ours, theirs, "gmner", samples=20000)
+    found = compare(ours, theirs, "gmner", samples=200_000)
     assert found.difference == pytest.approx(observed)
-    assert 0.01 < exact < 1
-    assert found.p_randomisation == pytest.approx(exact, abs=0.015)
+    assert 0.002 < exact < 0.05
+    assert found.p_randomisation == pytest.approx(exact, rel=0.1)
 
 
 def test_paired_bootstrap_agrees_with_plain_resampling():

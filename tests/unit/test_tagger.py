@@ -1,5 +1,7 @@
 """The tagger with the packaged encoder and random heads: codec, batching, saving."""
 
+import copy
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.stages.recognise import TaggerRecogniser
 from gmner.tagging import illegal_steps
 from gmner.training.loop import TrainingConfig, parameter_groups, train
-from gmner.training.recognise import build, groundable_accuracy
+from gmner.training.recognise import build, calibrate, groundable_accuracy, groundable_logits
 from gmner.types import Box, Entity, Example, Prediction
 
 POSTS = (
@@ -207,12 +209,32 @@ def test_training_learns_a_toy_language_and_keeps_the_best_epoch(tmp_path: Path)
     assert groundable_accuracy(task.model, task.codec, posts[-3:]) > 0.9
 
 
+def test_calibration_makes_a_head_that_is_too_sure_honest(tagger: tuple[Tagger, TaggerCodec]) -> None:
+    model, codec = copy.deepcopy(tagger[0]), tagger[1]
+    assert model.groundable is not None
+    dev = [
+        Example(text=f"{name} is here", entities=(Entity(name, "PER", 0, len(name), seen),))
+        for name, seen in [("Ada", (Box(0, 0, 1, 1),)), ("Bob", ()), ("Cleo", (Box(0, 0, 1, 1),))]
+    ]
+    with torch.no_grad():
+        model.groundable.out.weight.zero_()
+        model.groundable.out.bias.fill_(9.0)  # everything is visible, says the head: right two times of three
+    temperature = calibrate(model, codec, dev)
+    assert temperature == pytest.approx(9 / math.log(2), rel=0.02)
+    logits, visible = groundable_logits(model, codec, dev)
+    assert visible.tolist() == [1, 0, 1]
+    assert logits.sigmoid().tolist() == pytest.approx([2 / 3] * 3, abs=0.01)
+
+
 def test_groups_of_parameters(tagger: tuple[Tagger, TaggerCodec]) -> None:
     model, _ = tagger
     config = TrainingConfig(lr=1.0, lr_groups={"crf": 2.0, "crf.start": 3.0}, weight_decay=0.5)
     groups = parameter_groups(model, config)
-    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert sum(len(group["params"]) for group in groups) == len(trained)
     found = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         rate = 3.0 if name.startswith("crf.start") else 2.0 if name.startswith("crf") else 1.0
         assert found[id(parameter)] == (rate, 0.5 if parameter.ndim > 1 else 0.0)

@@ -70,6 +70,7 @@ def predict_file(
                 allowed="predictions and their errors are written to new files",
                 todo="name another target",
             )
+    target.parent.mkdir(parents=True, exist_ok=True)
     counts = {"posts": 0, "entities": 0, "errors": 0}
 
     def predictions(errors: TextIO, bar: "Progress") -> Iterator[Prediction]:

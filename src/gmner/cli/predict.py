@@ -45,7 +45,7 @@ def _post(
     text: str, image: Path | None, system: str, settings: dict[str, bool], as_json: bool, picture: Path | None
 ) -> None:
     from gmner.data.rows import row_from_prediction
-    from gmner.show import save_overlay, text_table
+    from gmner.show import WIDE, save_overlay, text_table
     from gmner.systems import load
     from gmner.types import Example
 
@@ -54,7 +54,8 @@ def _post(
     if as_json:
         typer.echo(json.dumps(row_from_prediction(prediction), ensure_ascii=False))
     else:
-        Console().print(text_table([prediction]))
+        console = Console()
+        console.print(text_table([prediction], why=console.width >= WIDE))
     if picture is not None:
         picture.parent.mkdir(parents=True, exist_ok=True)
         save_overlay(picture, prediction)

@@ -17,11 +17,12 @@ def show(
     """
     from gmner.data.rows import read_predictions
     from gmner.report.html import write_page
-    from gmner.show import save_overlay, text_table
+    from gmner.show import WIDE, save_overlay, text_table
 
     posts = read_predictions(predictions)
     output.mkdir(parents=True, exist_ok=True)
-    Console().print(text_table(posts))
+    console = Console()
+    console.print(text_table(posts, why=console.width >= WIDE))
     for number, post in enumerate(posts, start=1):
         if post.example.image is not None:
             save_overlay(output / f"{number:03d}.png", post)

@@ -35,7 +35,7 @@ def train(
     from gmner.models.tagger import weights
     from gmner.training.loop import train as run
     from gmner.training.recipe import Recipe, write_card
-    from gmner.training.recognise import build, predict, score
+    from gmner.training.recognise import build, calibrate, predict, score
 
     torch.set_num_threads(threads)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
@@ -49,6 +49,7 @@ def train(
     train_split, dev, test = (_read(data, split, knowledge) for split in ("train", "dev", "test"))
     task = build(plan.model, train_split, dev, plan.frozen, plan.groundable_weight, plan.training.seed)
     history = run(task, plan.training, output)
+    calibrate(task.model, task.codec, dev)
     predictions = predict(task.model, task.codec, test)
     weights.save(output, task.model)
     write_rows(output / "test.jsonl", predictions)

@@ -12,6 +12,8 @@ It links names to people by the words and the layout. It recognises no faces.
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
+
 from gmner.stages.entail import EntailByEvidence
 from gmner.stages.faces import Faces
 from gmner.stages.ground import GroundByEvidence
@@ -34,11 +36,14 @@ def load(*, people: bool = True) -> Cascade:
     Raises:
         CheckpointError: the packaged encoder or tagger is missing or damaged.
     """
+    detectors = (Faces(), Lettering()) if people else (Lettering(),)
+    for detect in detectors:  # they load their models at the first look, which should not be a user's post
+        detect(np.zeros((64, 64, 3), dtype=np.uint8))
     return Cascade(
         name="lite",
         stages=(
             TaggerRecogniser.load(TAGGER),
-            Propose((Faces(), Lettering()) if people else (Lettering(),)),
+            Propose(detectors),
             EntailByEvidence(people=people),
             GroundByEvidence(people=people),
             SegmentByGrabCut(),
