@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from tests.shared import SHARED, needs_shared
 from typer.testing import CliRunner
 
@@ -124,6 +125,25 @@ def test_the_command(tmp_path: Path) -> None:
     assert mixed == mix([("chatgpt", version("chatgpt")), ("vicuna", version("vicuna")[:1])])[0]
     table = CliRunner().invoke(app, ["data", "augment", *paths])
     assert "MNER mixed" in table.output
+
+
+def test_a_tagger_that_reads_knowledge_trains_on_a_mix_and_on_no_rows_without_it(tmp_path: Path) -> None:
+    mixed, _ = mix([(word, version(word)) for word in ("first", "second")])
+    write(tmp_path / "mixed.jsonl", mixed)
+    write(tmp_path / "bare.jsonl", [post("1"), post("2", "dev"), post("3", "test")])
+    recipe = str(Path(__file__).parents[2] / "recipes" / "plim-minilm-knowledge.toml")
+
+    def train(data: str, *more: str) -> Result:
+        arguments = [recipe, "--data", str(tmp_path / data), "--output", str(tmp_path / "out"), *more]
+        settings = ["--set", "training.epochs=1", "--set", "training.bf16=false"]
+        return CliRunner().invoke(app, ["train", *arguments, *settings])
+
+    ran = train("mixed.jsonl")
+    assert ran.exit_code == 0, ran.output
+    assert [example.id for example in read(tmp_path / "out" / "test.jsonl")] == ["4"]
+    assert "no training post of" in str(train("bare.jsonl").exception)
+    wrong = train("bare.jsonl", "--set", "model.knowledge=false", "--knowledge", str(tmp_path))
+    assert "a recipe with model.knowledge = false" in str(wrong.exception)
 
 
 @needs_shared
