@@ -115,3 +115,12 @@ def test_the_tree_is_the_tree() -> None:
 def test_importing_is_light() -> None:
     probe = "import sys, gmner; print('torch' in sys.modules, 'transformers' in sys.modules, 'cv2' in sys.modules)"
     assert run([sys.executable, "-c", probe], REPOSITORY).stdout.split() == ["False", "False", "False"]
+
+
+@pytest.mark.slow
+def test_the_code_of_add_a_model_runs(workplace: Path) -> None:
+    page = (REPOSITORY / "docs" / "add-a-model.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL))
+    finished = run([sys.executable, "-c", code], workplace)
+    assert finished.returncode == 0, finished.stderr
+    assert "('Ada Lovelace', 1.0" in finished.stdout
