@@ -246,7 +246,7 @@ def test_a_checkpoint_that_lacks_a_tensor_is_refused(tmp_path: Path, tagger: tup
 
 
 def test_an_encoder_that_is_not_there() -> None:
-    with pytest.raises(CheckpointError, match="the encoder 'no/such-encoder' can not be loaded"):
+    with pytest.raises(CheckpointError, match="the model 'no/such-encoder' can not be loaded"):
         load_encoder("no/such-encoder")
 
 

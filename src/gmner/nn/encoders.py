@@ -1,10 +1,7 @@
-"""Text encoders by name: one that a package carries, a folder, or one in the hub's local cache. Never a download."""
+"""Pretrained models by name: from a package, a folder, or the hub's local cache. Never a download."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from gmner.errors import CheckpointError
@@ -34,46 +31,3 @@ def load_tokenizer(name: str) -> Any:
     Raises:
         CheckpointError: it is neither packaged nor a folder nor in the local cache.
     """
-    from transformers import AutoTokenizer
-
-    # Byte-level tokenizers must mark the beginning of words that come one by one; others ignore it.
-    return _from_pretrained(AutoTokenizer, name, add_prefix_space=True)
-
-
-def load_encoder(name: str) -> Any:
-    """The encoder `name` with its weights, in fp32 on the CPU, in evaluation mode.
-
-    Raises:
-        CheckpointError: it is neither packaged nor a folder nor in the local cache.
-    """
-    from transformers import AutoModel
-
-    return _from_pretrained(AutoModel, name).eval()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bar for weights that are read from the disk in a moment."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
-def _from_pretrained(kind: Any, name: str, **settings: Any) -> Any:
-    folder = encoder_folder(name)
-    try:
-        with _quiet():
-            return kind.from_pretrained(folder, local_files_only=True, **settings)
-    except (OSError, ValueError) as error:
-        present = Path(folder).is_dir()
-        raise CheckpointError(
-            f"the encoder {name!r} can not be loaded ({str(error).splitlines()[0][:150]})",
-            allowed="an encoder is a packaged name, a folder, or a hub model that is already in the local cache",
-            todo="check the folder's files" if present else f"fetch it first: hf download {name}",
-        ) from None
