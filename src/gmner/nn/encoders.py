@@ -1,7 +1,10 @@
 """Pretrained models by name: from a package, a folder, or the hub's local cache. Never a download."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from gmner.errors import CheckpointError
@@ -31,3 +34,51 @@ def load_tokenizer(name: str) -> Any:
     Raises:
         CheckpointError: it is neither packaged nor a folder nor in the local cache.
     """
+    from transformers import AutoTokenizer
+
+    # Byte-level tokenizers must mark the beginning of words that come one by one; others ignore it.
+    return from_pretrained(AutoTokenizer, name, add_prefix_space=True)
+
+
+def load_encoder(name: str) -> Any:
+    """The encoder `name` with its weights, in fp32 on the CPU, in evaluation mode.
+
+    Raises:
+        CheckpointError: it is neither packaged nor a folder nor in the local cache.
+    """
+    from transformers import AutoModel
+
+    return from_pretrained(AutoModel, name).eval()
+
+
+def from_pretrained(kind: Any, name: str, **options: Any) -> Any:
+    """What an auto class of transformers makes of the model `name`: `kind.from_pretrained` without the network.
+
+    Raises:
+        CheckpointError: it is neither packaged nor a folder nor in the local cache, or it is damaged.
+    """
+    folder = encoder_folder(name)
+    try:
+        with _quiet():
+            return kind.from_pretrained(folder, local_files_only=True, **options)
+    except (OSError, ValueError) as error:
+        present = Path(folder).is_dir()
+        raise CheckpointError(
+            f"the model {name!r} can not be loaded ({str(error).splitlines()[0][:150]})",
+            allowed="a model is a packaged name, a folder, or a hub model that is already in the local cache",
+            todo="check the folder's files" if present else f"fetch it first: hf download {name}",
+        ) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bar for weights that are read from the disk in a moment."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
