@@ -10,7 +10,6 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 import argparse
 import cProfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,11 +101,13 @@ def score(gold: list[Example], predicted: list[Prediction]) -> dict[str, float]:
 
 GROWTH: dict[str, list[Setting]] = {
     "posts": [Setting(posts=number) for number in (2_500, 5_000, 10_000, 20_000)],
-    "entities a post": [Setting(posts=5_000, entities=number) for number in (1, 2, 4, 8)],
-    "boxes only": [Setting(masks=False)],
-    "side of the pictures": [Setting(posts=5_000, mask_side=number) for number in (300, 600, 1200)],
-    "candidates a post": [Setting(posts=5_000, candidates=number) for number in (6, 18, 54)],
+    "entities": [Setting(posts=5_000, entities=number) for number in (1, 2, 4, 8)],
+    "groundable": [Setting(posts=5_000, groundable=share) for share in (0.0, 0.41, 0.82)],
+    "masks": [Setting(posts=5_000, masks=drawn) for drawn in (False, True)],
+    "mask_side": [Setting(posts=5_000, mask_side=number) for number in (300, 600, 1200)],
+    "candidates": [Setting(posts=5_000, candidates=number) for number in (6, 18, 54)],
 }
+"""By the field of a setting that grows."""
 
 
 def main() -> None:
@@ -116,16 +117,19 @@ def main() -> None:
         gold, predicted = make(Setting())
         cProfile.runctx("score(gold, predicted)", globals(), {"gold": gold, "predicted": predicted}, sort="tottime")
         return
-    for name, settings in {"10,000 posts": [Setting()], **GROWTH}.items():
-        print(name)
+    print(f"{Setting()}: {told(Setting())}", flush=True)
+    for field, settings in GROWTH.items():
+        print(f"{field}, with {settings[0].posts:,} posts" if field != "posts" else field)
         for setting in settings:
-            show(setting, score)
+            print(f"{getattr(setting, field):>8}: {told(setting)}", flush=True)
 
 
-def show(setting: Setting, run: Callable[[list[Example], list[Prediction]], dict[str, float]]) -> None:
-    seconds = run(*make(setting))
-    parts = ", ".join(f"{protocol} {value:.2f}" for protocol, value in seconds.items())
-    print(f"  {setting}: {sum(seconds.values()):.2f} s ({parts})", flush=True)
+def told(setting: Setting) -> str:
+    """The seconds that a setting takes, in words."""
+    seconds = score(*make(setting))
+    return (
+        f"{sum(seconds.values()):.2f} s (" + ", ".join(f"{name} {value:.2f}" for name, value in seconds.items()) + ")"
+    )
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFilter
 
 from gmner.errors import EntityError, ImageError
+from gmner.fonts import Letters
 from gmner.geometry import clip_box, decode_mask, mask_area, mask_box
 from gmner.image import Picture, open_image
-from gmner.lettering import Letters
 from gmner.types import Box, Entity, Example, Mask, Prediction
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor, ImageFont
 from rich.console import Console
 
-from gmner import lettering, show
+from gmner import fonts, show
 from gmner.errors import EntityError, ImageError
 from gmner.geometry import encode_mask
 from gmner.show import COLOURS, contrast, draw, ink_on, place_tag, save_overlay, segments, text_table
@@ -154,8 +154,8 @@ def test_any_script_can_be_drawn(text: str) -> None:
 
 
 def test_where_no_font_has_a_glyph_the_number_stands_for_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lettering, "_fonts", lambda size: (ImageFont.load_default(size),))
-    latin = lettering.Letters(20, "")
+    monkeypatch.setattr(fonts, "_fonts", lambda size: (ImageFont.load_default(size),))
+    latin = fonts.Letters(20, "")
     assert latin.can_write("Grace Hopper") and not latin.can_write("习近平")
     assert show._tag_words(4, hopper(), latin, 800) == "5 Grace Hopper · PER"
     assert show._tag_words(4, Entity("习近平", "PER"), latin, 800) == "5 PER"
@@ -164,7 +164,7 @@ def test_where_no_font_has_a_glyph_the_number_stands_for_the_words(monkeypatch: 
 
 
 def test_letters_of_several_fonts_are_as_wide_as_their_parts() -> None:
-    letters = lettering.Letters(20, "")
+    letters = fonts.Letters(20, "")
     assert letters.width("Łódź") > 0 and letters.width("") == 0
     assert letters.width("ab习cd") == pytest.approx(sum(letters.width(part) for part in ("ab", "习", "cd")))
 

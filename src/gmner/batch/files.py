@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from gmner.data.files import replacing
+from gmner.data.files import replacing, unreadable
 from gmner.data.jsonl import record_line
 from gmner.data.rows import example_from_row, iterate_rows, relative_image, write_rows
 from gmner.errors import DataError, GmnerError
@@ -70,7 +70,10 @@ def predict_file(
                 allowed="predictions and their errors are written to new files",
                 todo="name another target",
             )
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unreadable(target.parent, error) from None
     counts = {"posts": 0, "entities": 0, "errors": 0}
 
     def predictions(errors: TextIO, bar: "Progress") -> Iterator[Prediction]:

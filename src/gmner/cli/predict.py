@@ -17,6 +17,7 @@ def predict(
     target: Annotated[Path | None, typer.Option("--output", help="Where the rows with entities go.")] = None,
     system: Annotated[str, typer.Option(help="Which system; `gmner systems` lists them.")] = "lite",
     people: Annotated[bool, typer.Option("--people/--no-people", help="Ground names of people or not.")] = True,
+    windows: Annotated[bool, typer.Option("--windows", help="Read too long texts in stretches.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the post as one JSON row.")] = False,
     picture: Annotated[Path | None, typer.Option("--show", help="Draw boxes and masks into this PNG.")] = None,
 ) -> None:
@@ -34,7 +35,8 @@ def predict(
             allowed="one post (--text, with --image if it has a picture) or a file (--input and --output)",
             todo="give one of them",
         )
-    settings = {} if people else {"people": False}
+    # Only what was asked for is passed on: not every system has these settings.
+    settings = {**({} if people else {"people": False}), **({"windows": True} if windows else {})}
     if source is not None:
         _file(source, target, system, settings)
         return

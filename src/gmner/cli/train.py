@@ -43,13 +43,19 @@ def train(
     torch.set_num_threads(threads)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     plan = read_toml(Recipe, recipe, changes or ())
-    if plan.model.knowledge != (knowledge is not None):
+    if knowledge is not None and not plan.model.knowledge:
         raise ConfigError(
-            f"the recipe has model.knowledge = {str(plan.model.knowledge).lower()}, and --knowledge is {knowledge}",
-            allowed="a model that reads knowledge is trained with a folder of it, any other without",
-            todo="give or drop --knowledge, or choose another recipe",
+            f"--knowledge {knowledge} for a recipe with model.knowledge = false",
+            allowed="only a model that reads knowledge is trained with it",
+            todo="drop --knowledge, or choose another recipe",
         )
     train_split, dev, test = (_read(data, split, knowledge) for split in ("train", "dev", "test"))
+    if plan.model.knowledge and all(post.knowledge is None for post in train_split):
+        raise ConfigError(
+            f"the recipe has model.knowledge = true, and no training post of {data} has any",
+            allowed="a model that reads knowledge is trained on posts that have it",
+            todo="give --knowledge with a folder of it, or rows with the key `knowledge`",
+        )
     task = build(plan.model, train_split, dev, plan.frozen, plan.groundable_weight, plan.training.seed)
     history = run(task, plan.training, output)
     calibrate(task.model, task.codec, dev)
@@ -74,7 +80,7 @@ def train(
         machine=machine(),
         seconds=sum(epoch.seconds for epoch in history),
         scores=card_scores(test, predictions, ["mner"]),
-        measures={name: value for name, value in measures.items() if name != "mner_f1"},
+        measures={name: round(value, 4) for name, value in measures.items() if name != "mner_f1"},
         epochs=tuple(CardEpoch(epoch.number, epoch.loss, epoch.seconds, epoch.scores) for epoch in history),
     )
     write_card(output / "card.json", card)

@@ -1,6 +1,7 @@
 """Posts with errors, the worst first: gold beside what each system predicted, words and picture."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Final, NamedTuple
 
@@ -127,7 +128,7 @@ def _system_panel(system: Analysis, case: Case, picture: Picture | None, size: t
     entities = [(n, post.predicted[match.predicted]) for n, match in enumerate(matches) if match.predicted is not None]
     predicted = dict(entities)
     lines = [
-        _line(n, predicted[n] if n in predicted else post.gold[n], " + ".join(match.faults) or match.kind)
+        _line(n, predicted[n], " + ".join(match.faults) or match.kind) if n in predicted else _missed(n, post.gold[n])
         for n, match in enumerate(matches)
     ]
     right = sum(match.kind == "right" for match in matches)
@@ -151,6 +152,11 @@ def _line(number: int, entity: Entity, verdict: str = "") -> str:
     told = f' <span class="verdict {"good" if verdict == "right" else "bad"}">{verdict}</span>' if verdict else ""
     about = f'<span class="quiet">{entity.type}, visible: {visibility(entity)}</span>'
     return f"<li {attributes(number, entity)}>{tag} <bdi>{escape(entity.text)}</bdi> {about}{told}{said(entity)}</li>"
+
+
+def _missed(number: int, gold: Entity) -> str:
+    """A gold entity without what only gold knows of it."""
+    return _line(number, replace(gold, expression=None, provenance={}), "missed")
 
 
 def _kinds(systems: Sequence[Analysis], case: Case) -> set[Kind]:

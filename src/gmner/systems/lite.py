@@ -12,6 +12,8 @@ It links names to people by the words and the layout. It recognises no faces.
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
+
 from gmner.stages.entail import EntailByEvidence
 from gmner.stages.faces import Faces
 from gmner.stages.ground import GroundByEvidence
@@ -25,20 +27,25 @@ TAGGER = Path(str(resources.files("gmner") / "weights" / "lite-tagger"))
 """The tagger that the package carries."""
 
 
-def load(*, people: bool = True) -> Cascade:
+def load(*, people: bool = True, windows: bool = False) -> Cascade:
     """The lite cascade, ready to predict.
 
     Args:
         people: ground names of people. Off, nobody of type PER gets a region, and no face is looked for.
+        windows: read texts that are longer than the recogniser's window in overlapping stretches instead of
+            refusing them; the prediction has a note that says so.
 
     Raises:
         CheckpointError: the packaged encoder or tagger is missing or damaged.
     """
+    detectors = (Faces(), Lettering()) if people else (Lettering(),)
+    for detect in detectors:  # they load their models at the first look, which should not be a user's post
+        detect(np.zeros((64, 64, 3), dtype=np.uint8))
     return Cascade(
         name="lite",
         stages=(
-            TaggerRecogniser.load(TAGGER),
-            Propose((Faces(), Lettering()) if people else (Lettering(),)),
+            TaggerRecogniser.load(TAGGER, windows=windows),
+            Propose(detectors),
             EntailByEvidence(people=people),
             GroundByEvidence(people=people),
             SegmentByGrabCut(),
