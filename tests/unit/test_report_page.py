@@ -149,7 +149,7 @@ def test_the_worst_post_comes_first_and_the_rest_is_left_out(tmp_path, gold):
     write_report(tmp_path, gold, {"poor": guesses(gold)}, source="x", samples=5, most_posts=1)
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert [a["aria-label"] for a in page.all("article")] == ["first: 3 wrong"]
-    assert "The 1 posts with the most entities wrong" in page.words
+    assert "Posts with errors: 2. Shown: 1," in page.words
 
 
 ATTACK = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;${title}</svg>]]>"

@@ -29,20 +29,20 @@ _SHOWN: Final = (360, 400)  # pixels on a screen: as wide as the one, or as high
 
 
 class Case(NamedTuple):
-    """A post by its position in the analyses' `posts`, and how many of its matches are wrong in all systems."""
+    """A post by its position in the analyses' `posts`, and how many of its matches are wrong, over all systems."""
 
     position: int
     wrong: int
 
 
-def worst(systems: Sequence[Analysis], most: int) -> list[Case]:
+def worst(systems: Sequence[Analysis]) -> list[Case]:
     """The posts with errors, those with the most entities wrong (over all systems) first, equals in order of id."""
     wrong = [
         sum(match.kind != "right" for system in systems for match in system.matches[position])
         for position in range(len(systems[0].posts))
     ]
     cases = [Case(position, number) for position, number in enumerate(wrong) if number]
-    return sorted(cases, key=lambda case: -case.wrong)[:most]
+    return sorted(cases, key=lambda case: -case.wrong)
 
 
 def most_entities(systems: Sequence[Analysis], cases: Iterable[Case]) -> int:
