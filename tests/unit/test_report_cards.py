@@ -265,10 +265,12 @@ def test_a_measure_is_a_name_and_a_number(tmp_path, words):
         run(*common, "--output", tmp_path / "a.json", "--measure", words)
 
 
-def test_cards_in_the_repository_can_be_read():
-    folder = Path(__file__).parents[2] / "results"
-    for path in sorted(folder.glob("*.json")):
-        assert read_card(path).schema == 1
+def test_docs_results_is_what_the_cards_give():
+    repository = Path(__file__).parents[2]
+    page, paths = repository / "docs" / "results.md", sorted((repository / "results").glob("*.json"))
+    assert page.exists() == bool(paths)
+    if paths:
+        assert page.read_text(encoding="utf-8") == results_page({path: read_card(path) for path in paths})
 
 
 def test_json_is_plain(tmp_path):
