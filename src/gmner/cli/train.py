@@ -25,7 +25,8 @@ def train(
 
     Example: gmner train recipes/lite-tagger.toml --data twitter_gmner_v2 --output runs/lite-tagger
 
-    Killed and started again, it goes on after the last whole epoch.
+    Killed and started again, it goes on after the last whole epoch. Several GPUs or processes: the same command as
+    `accelerate launch -m gmner.cli.main train ...`.
     """
     import torch
 
@@ -58,6 +59,10 @@ def train(
         )
     task = build(plan.model, train_split, dev, plan.frozen, plan.groundable_weight, plan.training.seed)
     history = run(task, plan.training, output)
+    from accelerate import PartialState  # whose absence `run` has told by now
+
+    if not PartialState().is_main_process:
+        return  # of several processes all hold the same weights, and one writes them
     calibrate(task.model, task.codec, dev)
     predictions = predict(task.model, task.codec, test)
     weights.save(output, task.model)
