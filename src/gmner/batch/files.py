@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from gmner.data.files import replacing
+from gmner.data.files import refuse_folder, replacing, unreadable
 from gmner.data.jsonl import record_line
 from gmner.data.rows import example_from_row, iterate_rows, relative_image, write_rows
 from gmner.errors import DataError, GmnerError
@@ -56,11 +56,12 @@ def predict_file(
     as `{"line", "id", "error", "row"}` (`id` and `row` null where JSON can not hold what was read). Both files
     appear whole when all is done, or not at all; without errors there is no file of errors, and one of an earlier
     run is removed. One batch is read at a time: of all posts only the ids stay in memory. `progress` shows a bar on
-    stderr, if that is a terminal.
+    stderr, if that is a terminal. The target's folder is made if need be.
 
     Raises:
         DataError: there is no such source, the target can not be written, or the target is the source.
     """
+    refuse_folder(target)
     errors_file = target.with_name(f"{target.stem}.errors.jsonl")
     for written in (target, errors_file):
         if written.resolve() == source.resolve():
@@ -70,7 +71,10 @@ def predict_file(
                 allowed="predictions and their errors are written to new files",
                 todo="name another target",
             )
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unreadable(target.parent, error) from None
     counts = {"posts": 0, "entities": 0, "errors": 0}
 
     def predictions(errors: TextIO, bar: "Progress") -> Iterator[Prediction]:
@@ -124,7 +128,7 @@ def _error_line(row: _Row, error: GmnerError, folder: Path) -> str:
     told = {"line": row.line, "id": name, "error": str(error)}
     try:
         return record_line(told | {"row": record})
-    except ValueError:  # a NaN from Parquet, for which JSON has no word
+    except (TypeError, ValueError):  # a date, bytes or NaN from Parquet, for which JSON has no word
         return record_line(told | {"row": None})
 
 
