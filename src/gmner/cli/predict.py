@@ -34,6 +34,13 @@ def predict(
             allowed="one post (--text, with --image if it has a picture) or a file (--input and --output)",
             todo="give one of them",
         )
+    idle = {"--output": target} if source is None else {"--image": image, "--json": as_json, "--show": picture}
+    if given := [name for name, value in idle.items() if value]:
+        raise ConfigError(
+            f"{' and '.join(given)} with {'--text' if source is None else '--input'}",
+            allowed="one post takes --text, --image, --json and --show, a file of posts --input and --output",
+            todo=f"drop {' and '.join(given)}",
+        )
     settings = {} if people else {"people": False}
     if source is not None:
         _file(source, target, system, settings)
