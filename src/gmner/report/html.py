@@ -124,7 +124,6 @@ def _figure(prediction: Prediction) -> str:
     except GmnerError as error:
         return f'<p class="problem">{escape(str(error))}</p>\n'
     height, width = picture.shape[:2]
-    height, width = picture.shape[:2]
     shown_width = min(max(width, _SHOWN[0]), _SHOWN[1] * width / height)
     shown = [
         (index, entity, _places(entity, width, height))
