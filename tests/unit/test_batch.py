@@ -153,8 +153,9 @@ def test_a_run_that_breaks_leaves_what_was_there(tmp_path: Path) -> None:
 def test_a_missing_source_and_an_unwritable_target_are_errors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"missing\.jsonl"):
         predict_file(Capitals(), tmp_path / "missing.jsonl", tmp_path / "out.jsonl")
+    source = source_of(tmp_path, MIXED[0])
     with pytest.raises(DataError, match=r"posts\.jsonl"):
-        predict_file(Capitals(), source_of(tmp_path, MIXED[0]), tmp_path / "posts.jsonl" / "out.jsonl")
+        predict_file(Capitals(), source, source / "out.jsonl")  # a file stands where the folder would be
     assert [p.name for p in tmp_path.iterdir()] == ["posts.jsonl"]
 
 

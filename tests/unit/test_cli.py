@@ -59,7 +59,7 @@ def test_doctor_looks_at_every_package_that_is_needed() -> None:
         return {re.split(r"[^\w-]", requirement)[0] for requirement in requirements}
 
     assert set(doctor.REQUIRED) == names(project["dependencies"])
-    assert names(extras["llm"] + extras["train"]) <= set(doctor.OPTIONAL)
+    assert names(extras["llm"] + extras["report"] + extras["train"]) <= set(doctor.OPTIONAL)
 
 
 def test_doctor_tells_what_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:

