@@ -1,5 +1,6 @@
 """The cascade: a post goes through the stages in order. Read this first."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,7 +56,8 @@ class Cascade(System):
             stage.check(example)
         if example.image is None:
             return None
-        key = example.image if isinstance(example.image, str | bytes) else id(example.image)
+        image = os.fspath(example.image) if isinstance(example.image, os.PathLike) else example.image
+        key = image if isinstance(image, str | bytes) else id(image)
         if key not in opened:
             try:
                 opened[key] = open_image(example.image)
