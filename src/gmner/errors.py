@@ -32,7 +32,7 @@ class DataError(GmnerError):
 
     def __init__(self, where: str, given: str, *, allowed: str, todo: str) -> None:
         super().__init__(f"{where}: {given}", allowed=allowed, todo=todo)
-        self.where = where
+        self.where, self.given = where, given
 
 
 class MismatchError(GmnerError):

@@ -92,6 +92,17 @@ def mask_runs(mask: Mask) -> Int64[np.ndarray, " runs"]:
     return runs
 
 
+def mask_of_runs(runs: Sequence[int], height: int, width: int) -> Mask:
+    """The mask of COCO's uncompressed code: run lengths in column-major order, background first.
+
+    Raises:
+        EntityError: a run is negative, or the runs do not fill the size.
+    """
+    mask = Mask((height, width), _write_counts(np.asarray(runs, dtype=np.int64)))
+    mask_runs(mask)
+    return mask
+
+
 def mask_area(mask: Mask) -> int:
     """The number of pixels that the mask covers."""
     return int(mask_runs(mask)[1::2].sum())

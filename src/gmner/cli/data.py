@@ -1,0 +1,205 @@
+"""`gmner data`: count, check, compare and convert data sets."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gmner.data.difference import Difference, Mention
+    from gmner.data.sidecars import SidecarReport
+    from gmner.types import Box
+
+app = typer.Typer(help="Count, check, compare and convert data sets.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+@app.command()
+def stats(
+    path: Annotated[Path, typer.Argument(help="A data set's folder, or a .txt, .jsonl or .parquet file.")],
+    against: Annotated[
+        list[Path] | None, typer.Option(help="Another data set to count shared pictures with; may be repeated.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print every count of a data set: tweets, tokens, entities, boxes, pictures, oddities.
+
+    Example: gmner data stats twitter_gmner_v2 --against twitter2015 --against twitter2017
+    """
+    from gmner.data.corpus import read_corpus
+    from gmner.data.leakage import agreement, overlap
+    from gmner.data.statistics import count
+
+    corpus = read_corpus(path)
+    counts = count(corpus)
+    others = {str(other): read_corpus(other) for other in against or ()}
+    shared = {name: overlap(corpus, other) for name, other in others.items()}
+    agreed = agreement(corpus, others.values()) if others else None
+    if as_json:
+        found = {"format": corpus.format, **counts, "overlap": shared, "agreement": agreed}
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    for section, columns in counts.items():
+        _print_table(f"{path}: {section}", columns)
+    for name, numbers in shared.items():
+        _print_table(f"pictures shared with {name}", numbers)
+    if agreed is not None:
+        _print_table("shared tweets", {"all": agreed})
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="A data set's folder, or a .txt, .jsonl or .parquet file.")],
+    as_json: AsJson = False,
+) -> None:
+    """List every oddity of a data set with file and line; exit with 2 if something can not be read.
+
+    Example: gmner data check twitter_gmner_v1
+    """
+    from gmner.data.check import check as find
+
+    findings = find(path)
+    kinds: dict[str, dict[str, int]] = {}
+    for finding in findings:
+        number = kinds.setdefault(f"{finding.level}s", {})
+        number[finding.kind] = number.get(finding.kind, 0) + 1
+    if as_json:
+        found = {"counts": kinds, "findings": [finding._asdict() for finding in findings]}
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        for finding in findings:
+            typer.echo(f"{finding.where}: {finding.level}: {finding.kind}: {finding.detail}")
+        for level, numbers in kinds.items():
+            _print_table(f"{path}: {level}", {"found": numbers})
+        if not findings:
+            typer.echo(f"{path}: nothing odd")
+    if "errors" in kinds:
+        raise typer.Exit(2)
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="The older version.")],
+    new: Annotated[Path, typer.Argument(help="The newer version.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two versions of a data set: changed tags, changed and removed annotation files.
+
+    Example: gmner data diff twitter_gmner_v1 twitter_gmner_v2
+    """
+    from gmner.data.corpus import read_corpus
+    from gmner.data.difference import difference
+
+    changes = difference(read_corpus(old), read_corpus(new))
+    if as_json:
+        found = {"counts": changes.counts(), **dataclasses.asdict(changes)}
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        for line in _lines(changes):
+            typer.echo(line)
+        _print_table(f"{old} -> {new}", {"found": changes.counts()})
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A data set's folder, or a .txt, .jsonl or .parquet file.")],
+    target: Annotated[Path, typer.Argument(help="A .jsonl or .parquet file, or a Twitter-GMNER folder (no ending).")],
+    split: Annotated[str | None, typer.Option(help="train, dev (or valid) or test; all splits if left out.")] = None,
+    images: Annotated[Path | None, typer.Option(help="The folder of the pictures, <image id>.jpg.")] = None,
+    captions: Annotated[list[Path] | None, typer.Option(help="A BLIP-2 caption file; may be repeated.")] = None,
+    descriptions: Annotated[
+        list[Path] | None, typer.Option(help="An mPLUG-Owl description file; may be repeated.")
+    ] = None,
+    knowledge: Annotated[list[Path] | None, typer.Option(help="A PLIM knowledge file; may be repeated.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Twitter-2015/2017: only B- tags open an entity (default: I- too).")
+    ] = False,
+    unseen_by: Annotated[
+        list[Path] | None,
+        typer.Option(help="Drop posts whose picture is in the dev or test split of this data set; may be repeated."),
+    ] = None,
+) -> None:
+    """Convert a data set to JSONL, Parquet or a Twitter-GMNER folder, with captions and knowledge if they are given.
+
+    Example: gmner data convert twitter_gmner_v2 test.jsonl --split test --images images --captions BLIP2_15.txt
+    """
+    from gmner.data import drop_leaked, read, with_captions, with_descriptions, with_knowledge, write
+    from gmner.data.splits import SPLIT_KEY
+    from gmner.data.twitter_gmner import left_out
+
+    examples = read(source, split, images, strict=strict)
+    for attach, paths in ((with_captions, captions), (with_descriptions, descriptions), (with_knowledge, knowledge)):
+        if paths:
+            examples, report = attach(examples, *paths)
+            _tell(report)
+    for other in unseen_by or ():
+        held_out = [example for example in read(other) if example.extra.get(SPLIT_KEY) != "train"]
+        examples, dropped = drop_leaked(examples, held_out)
+        typer.echo(f"{len(dropped)} posts dropped whose picture is in dev or test of {other}", err=True)
+    write(target, examples)
+    if target.is_dir():
+        for name, number in left_out(examples).items():
+            typer.echo(f"not written, as a Twitter-GMNER folder has no place for it: {name} ({number} posts)", err=True)
+    typer.echo(f"{len(examples)} posts written to {target}", err=True)
+
+
+def _tell(report: "SidecarReport") -> None:
+    """Say on stderr how well a sidecar file fitted, with the ids."""
+    typer.echo(f"{report.filled} posts have got a {report.field}", err=True)
+    for name in ("missing", "empty", "duplicate", "alien"):
+        ids = getattr(report, name)
+        if ids:
+            some = ", ".join(ids[:_IDS_TOLD]) + (f" and {len(ids) - _IDS_TOLD} more" if len(ids) > _IDS_TOLD else "")
+            typer.echo(f"{report.field}: {len(ids)} {name}: {some}", err=True)
+
+
+_IDS_TOLD = 20
+
+
+def _lines(changes: "Difference") -> list[str]:
+    """A difference in words, one line a change."""
+
+    def mentions(some: "Sequence[Mention]") -> str:
+        return ", ".join(f"{mention.text!r} {mention.type} at {mention.position}" for mention in some) or "nothing"
+
+    def boxes(some: "Sequence[tuple[str, Box]]") -> str:
+        return ", ".join(f"{name!r} {[*map(round, box)]}" for name, box in some) or "nothing"
+
+    lists = {
+        "tweet removed": changes.tweets_removed,
+        "tweet added": changes.tweets_added,
+        "tweet moved to another split": changes.tweets_moved,
+        "annotation removed": changes.annotations_removed,
+        "annotation added": changes.annotations_added,
+    }
+    return [
+        *(
+            f"tweet {tweet.id} ({tweet.split}): {tweet.kind}: {mentions(tweet.lost)} -> {mentions(tweet.gained)}"
+            for tweet in changes.tweets
+        ),
+        *(f"annotation {file.id}: {boxes(file.lost)} -> {boxes(file.gained)}" for file in changes.annotations),
+        *(f"{what}: {name}" for what, names in lists.items() for name in names),
+    ]
+
+
+def _print_table(title: str, columns: "Mapping[str, Mapping[str, object]]") -> None:
+    """Print counts as a table: one column for each key of `columns`, one row for each name in them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column(overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name in next(iter(columns.values()), {}):
+        table.add_row(name, *(str(counts[name]) for counts in columns.values()))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    app()

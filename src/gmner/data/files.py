@@ -1,0 +1,76 @@
+"""Text files in, files out: UTF-8 always, errors with file and line, results that appear whole or not at all."""
+
+import codecs
+import contextlib
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from gmner.errors import DataError, GmnerError
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file; a byte order mark at its start is dropped.
+
+    Lines are for the caller to split at "\\n" and nowhere else: tweets hold characters at which `splitlines` breaks.
+
+    Raises:
+        DataError: there is no such file, or a line of it is not UTF-8.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return decode(raw, str(path))
+
+
+def decode(raw: bytes, path: str, first_line: int = 1) -> str:
+    """`raw`, of which the first line is `first_line` of the file, as text without a byte order mark at its start.
+
+    Raises:
+        DataError: it is not UTF-8; the error names the line.
+    """
+    try:
+        return raw.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = first_line + error.object.count(b"\n", 0, error.start)
+        raise DataError(
+            f"{path}:{line}",
+            f"a byte that is not UTF-8 (0x{error.object[error.start]:02x})",
+            allowed="data files are UTF-8",
+            todo="convert the file, for example with iconv",
+        ) from None
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The error of a file or folder that the system does not let us read or write."""
+    return DataError(
+        str(path),
+        error.strerror or type(error).__name__,
+        allowed="data are files and folders on this computer that you may read and write",
+        todo="check the path and the permissions",
+    )
+
+
+def located(error: GmnerError, where: str) -> DataError:
+    """`error` as the error of a place in a file; one that has a place keeps its own words."""
+    if isinstance(error, DataError) and error.where == where:
+        return error
+    return DataError(where, error.given, allowed=error.allowed, todo=error.todo)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` to write to, which takes the place of `path` when the block ends well.
+
+    Raises:
+        DataError: the folder does not exist or can not be written to.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    finally:
+        temporary.unlink(missing_ok=True)

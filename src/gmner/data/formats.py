@@ -1,0 +1,119 @@
+"""One door for all formats: which one a path is in, reading it, writing it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Literal
+
+from gmner.data.rows import read_examples, write_rows
+from gmner.data.splits import SPLIT_KEY, split_files, split_name
+from gmner.data.tweets import picture_folder
+from gmner.data.twitter_gmner import BOXES, TEXT, read_twitter_gmner, write_twitter_gmner
+from gmner.data.twitter_mner import read_twitter_mner
+from gmner.errors import ConfigError, DataError
+from gmner.types import Example
+
+Format = Literal["twitter-gmner", "twitter-mner", "jsonl", "parquet"]
+
+_SUFFIXES: Final[dict[str, Format]] = {".txt": "twitter-mner", ".jsonl": "jsonl", ".parquet": "parquet"}
+
+
+def recognise(path: str | Path) -> Format:
+    """The format of a folder or file.
+
+    A folder with `txt` or `xml` in it is Twitter-GMNER; one with train.txt, valid.txt (or dev.txt) or test.txt is
+    Twitter-2015 or -2017, as is a single .txt file; .jsonl and .parquet files are rows.
+
+    Raises:
+        DataError: there is no such path, or it is of none of these formats.
+    """
+    path = Path(path)
+    if path.is_dir():
+        form = _folder_format(path)
+        if form is None:
+            inner = sorted(child.name for child in path.iterdir() if child.is_dir() and _folder_format(child))
+            raise DataError(
+                str(path),
+                "a folder of no known format",
+                allowed="known are Twitter-GMNER (folders txt and xml) and Twitter-2015/2017 (train, valid, test .txt)",
+                todo=f"choose among the data sets in it: {', '.join(inner)}" if inner else "check the path",
+            )
+        return form
+    if not path.exists() or path.suffix not in _SUFFIXES:
+        raise DataError(
+            str(path),
+            "a file of no known format" if path.exists() else "no such file or folder",
+            allowed="data are folders of the Twitter sets, and files .txt (tagged tweets), .jsonl and .parquet",
+            todo="check the path",
+        )
+    return _SUFFIXES[path.suffix]
+
+
+def read(
+    path: str | Path, split: str | None = None, images: str | Path | None = None, *, strict: bool = False
+) -> list[Example]:
+    """The posts of a data set or file, with their gold entities if it has any.
+
+    `split` is train, dev (or valid) or test; without it all splits are read, one after another. Rows of JSONL and
+    Parquet name their split in the key `split`; rows that name none are taken to be of the split that is asked for.
+    `images` is the folder of the pictures, `<id>.jpg`; rows that name their own keep it. `strict` opens entities of
+    Twitter-2015 at B- tags only.
+
+    Raises:
+        DataError: the format is not recognised, or the first place where a file breaks it.
+        UnknownNameError: there is no such split.
+        ConfigError: `strict` for a format that is not Twitter-2015's.
+    """
+    form = recognise(path)
+    if strict and form != "twitter-mner":
+        raise ConfigError(
+            f"strict reading of {form}",
+            allowed="strict and lenient reading differ for the tags of Twitter-2015 and Twitter-2017 only",
+            todo="leave `strict` out",
+        )
+    if form == "twitter-gmner":
+        return read_twitter_gmner(path, split, images)
+    if form == "twitter-mner":
+        return read_twitter_mner(path, split, images, strict=strict)
+    examples = read_examples(path)
+    if (pictures := picture_folder(images)) is not None:
+        examples = [
+            replace(example, image=str(pictures / f"{example.id}.jpg")) if example.image is None else example
+            for example in examples
+        ]
+    if split is None:
+        return examples
+    wanted = split_name(split)
+    names = (None, wanted, "valid") if wanted == "dev" else (None, wanted)
+    return [
+        replace(example, extra={**example.extra, SPLIT_KEY: wanted})
+        for example in examples
+        if example.extra.get(SPLIT_KEY) in names
+    ]
+
+
+def write(path: str | Path, examples: Sequence[Example]) -> None:
+    """Write posts to a .jsonl or .parquet file, or to a Twitter-GMNER folder (a path without an ending).
+
+    Raises:
+        DataError: the ending is none of these, the place can not be written to, or the format can not hold a post.
+    """
+    path = Path(path)
+    if path.suffix in (".jsonl", ".parquet"):
+        write_rows(path, examples)
+    elif path.suffix == "" or path.is_dir():
+        write_twitter_gmner(path, examples)
+    else:
+        raise DataError(
+            str(path),
+            f"the ending {path.suffix}",
+            allowed="posts are written to .jsonl and .parquet files and to Twitter-GMNER folders (no ending)",
+            todo="choose another name",
+        )
+
+
+def _folder_format(folder: Path) -> Format | None:
+    """The format of a folder, if it is one of a data set."""
+    if any((folder / part).is_dir() for part in (TEXT, BOXES)):
+        return "twitter-gmner"
+    return "twitter-mner" if split_files(folder) else None

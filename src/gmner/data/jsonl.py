@@ -1,0 +1,88 @@
+"""Records as lines of JSON: one object a line, strict JSON, each broken line its own error."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from gmner.data.files import decode, replacing, unreadable
+from gmner.errors import DataError
+
+Record = dict[str, Any]
+
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def read_records(path: Path) -> Iterator[tuple[int, Record | DataError]]:
+    """Line numbers (from 1) with the objects of a JSONL file, or with what is wrong with the line.
+
+    Empty lines are passed over. A broken line does not end the stream.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    try:
+        with path.open("rb") as lines:
+            for number, raw in enumerate(lines, 1):
+                if not raw.strip():
+                    continue
+                try:
+                    yield number, parse_record(raw, path, number)
+                except DataError as error:
+                    yield number, error
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """Write a JSONL file; it appears whole or not at all."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(record_line(record) for record in records)
+
+
+def record_line(record: Record) -> str:
+    """One record as a line of JSON, with the line's end; for those who append to a file.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON has no word for.
+    """
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def parse_record(raw: bytes, path: Path, line: int) -> Record:
+    """The object on one line of a file.
+
+    Raises:
+        DataError: the line is not UTF-8, not JSON, not an object, or holds NaN or half a character.
+    """
+    where = f"{path}:{line}"
+    try:
+        value = json.loads(decode(raw, str(path), line), parse_constant=_refuse, parse_float=_finite)
+        if _HALF_CHARACTER.search(raw):
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise _broken(where, f"not JSON: {error.msg} at column {error.colno}") from None
+    except UnicodeEncodeError:
+        raise _broken(where, r"half a character (a lone surrogate \ud800 to \udfff)") from None
+    except (ValueError, RecursionError) as error:
+        raise _broken(where, str(error)) from None
+    if not isinstance(value, dict):
+        raise _broken(where, f"a JSON {type(value).__name__} instead of an object")
+    return value
+
+
+def _broken(where: str, given: str) -> DataError:
+    return DataError(where, given, allowed="each line is one JSON object", todo="mend the line or take it out")
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"the number {name}, which JSON does not have")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"the number {digits}, which is too large")
+    return number

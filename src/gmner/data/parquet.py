@@ -1,0 +1,133 @@
+"""Records as a Parquet file: the keys of the row format are its columns, the version stands in its metadata.
+
+Keys that are no columns are kept as one JSON text in the column `extra`, of rows and of entities alike, so that a
+row comes back from Parquet exactly as it comes back from JSONL.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gmner.data.files import replacing, unreadable
+from gmner.data.jsonl import Record
+from gmner.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_VERSION = b"gmner_schema"
+_ROWS_AT_ONCE = 1000
+
+
+def read_records(path: Path) -> Iterator[tuple[int, Record | DataError]]:
+    """Row numbers (from 1) with the records of a Parquet file.
+
+    Raises:
+        DataError: there is no such file, or it is not Parquet.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            version = (file.schema_arrow.metadata or {}).get(_VERSION)
+            batches = file.iter_batches(_ROWS_AT_ONCE)
+            cells_of_rows = (cells for batch in batches for cells in batch.to_pylist())
+            for number, cells in enumerate(cells_of_rows, 1):
+                yield number, _unpack_row(cells) | ({} if version is None else {"schema": json.loads(version)})
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (pyarrow.ArrowException, ValueError) as error:
+        raise DataError(
+            str(path),
+            f"not a Parquet file of posts ({error})",
+            allowed="a .parquet file is what `gmner data convert` writes",
+            todo="write it again",
+        ) from None
+
+
+def write_records(path: Path, records: Iterable[Record], version: int) -> None:
+    """Write rows, all of one `version` of the format, as a Parquet file; it appears whole or not at all."""
+    import pyarrow
+    import pyarrow.parquet
+
+    schema = _schema().with_metadata({_VERSION: str(version)})
+    rest = iter(records)
+    with replacing(path) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema) as writer:
+        while rows := list(islice(rest, _ROWS_AT_ONCE)):
+            writer.write_table(pyarrow.Table.from_pylist([_pack_row(row, schema) for row in rows], schema))
+
+
+def _schema() -> "pyarrow.Schema":
+    """The columns: one for each key of a row that `gmner.data.rows` knows."""
+    import pyarrow as pa
+
+    box = pa.list_(pa.float64())
+    mask = pa.struct({"size": pa.list_(pa.int64()), "counts": pa.string()})
+    entity = {
+        "text": pa.string(),
+        "type": pa.string(),
+        "start": pa.int64(),
+        "end": pa.int64(),
+        "boxes": pa.list_(box),
+        "masks": pa.list_(mask),
+        "score": pa.float64(),
+        "groundable": pa.float64(),
+        "expression": pa.string(),
+        "provenance": pa.map_(pa.string(), pa.string()),
+        "extra": pa.string(),
+    }
+    candidate = {"box": box, "kind": pa.string(), "score": pa.float64(), "text": pa.string()}
+    return pa.schema(
+        {
+            "id": pa.string(),
+            "text": pa.string(),
+            "tokens": pa.list_(pa.string()),
+            "image": pa.string(),
+            "image_size": pa.list_(pa.int64()),
+            "entities": pa.list_(pa.struct(entity)),
+            "candidates": pa.list_(pa.struct(candidate)),
+            "caption": pa.string(),
+            "description": pa.string(),
+            "knowledge": pa.string(),
+            "notes": pa.list_(pa.string()),
+            "extra": pa.string(),
+        }
+    )
+
+
+def _pack_row(row: Record, schema: "pyarrow.Schema") -> Record:
+    """A row as the cells of its columns."""
+    cells = _pack(row, set(schema.names))
+    if cells.get("entities"):
+        names = {field.name for field in schema.field("entities").type.value_type}
+        cells["entities"] = [_pack(entity, names) for entity in cells["entities"]]
+    return cells
+
+
+def _pack(record: Record, columns: set[str]) -> Record:
+    """The values that have a column of their own, and all others as one JSON text."""
+    own = columns - {"extra"}
+    others = {key: value for key, value in record.items() if key not in own}
+    cells = {key: value for key, value in record.items() if key in own}
+    return cells | {"extra": json.dumps(others, ensure_ascii=False, allow_nan=False) if others else None}
+
+
+def _unpack_row(cells: Record) -> Record:
+    """The inverse of `_pack_row`."""
+    row = _unpack(cells)
+    if isinstance(row.get("entities"), list):
+        row["entities"] = [_unpack(entity) if isinstance(entity, dict) else entity for entity in row["entities"]]
+        for entity in row["entities"]:
+            if isinstance(entity, dict) and "provenance" in entity:
+                entity["provenance"] = dict(entity["provenance"])  # Arrow gives a map as a list of pairs
+    return row
+
+
+def _unpack(cells: Record) -> Record:
+    """The inverse of `_pack`: an empty cell is a key that is not there."""
+    own = {key: value for key, value in cells.items() if value is not None and key != "extra"}
+    others: Record = json.loads(cells.get("extra") or "{}")
+    return own | others
