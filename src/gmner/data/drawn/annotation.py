@@ -44,6 +44,13 @@ class Shown(NamedTuple):
     seen: Seen
 
 
+class Unclear(NamedTuple):
+    """An entity whose gold would be open to doubt: its figure is half seen, or there are no words for it."""
+
+    entity: int
+    half_seen: bool
+
+
 def annotate(
     rng: Generator,
     example: Example,
@@ -52,25 +59,26 @@ def annotate(
     scene: Scene,
     owners: Sequence[Figure | None],
     view: View,
-) -> Example | None:
-    """The post with its picture and gold; None if a figure is neither plainly seen nor plainly hidden, or if no
-    words tell an entity's figures apart from the others.
+) -> Example | Unclear:
+    """The post with its picture and gold, or the first entity for which there is none.
 
-    An entity whose figures are hidden is not in the picture, whatever its part says.
+    An entity whose figures are hidden is not in the picture, whatever its part says. One whose figures are neither
+    plainly seen nor hidden is `Unclear`, as is one that no words tell apart from the other figures.
     """
     shown = [one for one in map(_shown, owners, view.sights, [scene.size] * len(owners)) if one is not None]
-    if any(one.figure.entity is not None and not _plain(one) for one in shown):
-        return None
+    for one in shown:
+        if one.figure.entities and not _plain(one):
+            return Unclear(one.figure.entities[0], half_seen=True)
     entities = []
     for index, (entity, category) in enumerate(zip(example.entities or (), categories, strict=True)):
-        own = [one for one in shown if one.figure.entity == index]
+        own = [one for one in shown if index in one.figure.entities]
         rivals = [
-            one.seen for one in shown if one.figure.entity != index and KINDS[one.figure.kind].pool in POOLS[entity.type]
+            one.seen for one in shown if index not in one.figure.entities and KINDS[one.figure.kind].pool in POOLS[entity.type]
         ]
         as_seen = [one.seen for one in own] or _imagined(rng, parts[index], scene.size, len(shown))
         expansion = expand(rng, as_seen, rivals, category)
         if expansion is None:
-            return None
+            return Unclear(index, half_seen=False)
         entities.append(_gold(entity, own, expansion, [position for position, one in enumerate(shown) if one in own]))
     ordered = [one.seen for one in sorted(shown, key=lambda one: -one.box.area)]
     setting = BACKDROPS[scene.backdrop].words
@@ -94,8 +102,9 @@ def _shown(figure: Figure | None, sight: Sight | None, size: tuple[int, int]) ->
 
 
 def _plain(one: Shown) -> bool:
-    """Whether enough of a figure is seen for it to be gold."""
-    return one.sight.share >= VISIBLE and min(one.box.width, one.box.height) >= SMALLEST
+    """Whether enough of a figure is seen for it to be gold: enough to say how it looks."""
+    large = min(one.box.width, one.box.height) >= SMALLEST
+    return large and one.sight.share >= VISIBLE and any(t.words for name, t in one.seen.traits.items() if name != "place")
 
 
 def _imagined(rng: Generator, part: Part, size: tuple[int, int], count: int) -> list[Seen]:

@@ -1,7 +1,7 @@
 """Who and what is in a picture: the figures of the entities that can be seen, and bystanders of the same kinds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from numpy.random import Generator
@@ -37,7 +37,7 @@ class Cast:
         return (*(figure for part in self.parts if part.present for figure in part.figures), *self.bystanders)
 
 
-SEEN: Final[dict[EntityType, float]] = {"PER": 0.56, "LOC": 0.2, "ORG": 0.33, "OTHER": 0.34}
+SEEN: Final[dict[EntityType, float]] = {"PER": 0.54, "LOC": 0.21, "ORG": 0.33, "OTHER": 0.33}
 """The part of the entities of each type that is in the picture; 40 % of all, as in Twitter-GMNER."""
 
 
@@ -66,16 +66,16 @@ def make_figures(rng: Generator, index: int, entity: Entity, category: Category)
     if kind == "team":
         return make_team(rng, index, weighted(rng, {2: 2, 3: 3, 4: 1}))
     look = make_look(rng, kind, entity.text if len(entity.text) <= _LONGEST_LETTERING else "")
-    return (Figure(kind, look, index),) * (2 if kind not in ("person", *PLACES) and happens(rng, 0.1) else 1)
+    return (Figure(kind, look, (index,)),) * (2 if kind not in ("person", *PLACES) and happens(rng, 0.1) else 1)
 
 
-def make_team(rng: Generator, index: int | None, members: int) -> tuple[Figure, ...]:
+def make_team(rng: Generator, index: int, members: int) -> tuple[Figure, ...]:
     """People who wear the same, each with hair and a face of their own."""
     looks = [KINDS["person"].look(rng) for _ in range(members)]
     shared = {slot: looks[0][slot] for slot in ("colour", "pattern", "garment")} | {"view": pick(rng, ("whole", "knees"))}
     if shared["garment"] == "dress":
         shared["garment"] = "sweater"
-    return tuple(Figure("person", {**look, **shared}, index) for look in looks)
+    return tuple(Figure("person", {**look, **shared}, (index,)) for look in looks)
 
 
 def make_look(rng: Generator, kind: str, name: str) -> Look:
@@ -98,21 +98,21 @@ def choose_bystanders(
     found: list[Figure] = []
     for kind in dict.fromkeys(entity.type for entity in entities):
         models = [
-            (part.figures[0], category)
+            (part, category)
             for entity, category, part in zip(entities, categories, parts, strict=True)
             if entity.type == kind
         ]
         for _ in range(weighted(rng, {0: 2, 1: 5, 2: 4, 3: 1} if len(models) == 1 else {0: 4, 1: 4, 2: 1})):
-            model, category = pick(rng, models)
-            found.append(_bystander(rng, model, category, split, taken))
-    while happens(rng, 0.35 if entities else 0.7) and len(found) < 6:
+            part, category = pick(rng, models)
+            found.append(_bystander(rng, part, category, split, taken))
+    while not found or (happens(rng, 0.45 if entities else 0.7) and len(found) < 6):
         category = pick(rng, tuple(TYPES))
         kind_name = _kind(rng, "", category).replace("team", "person")
         found.append(Figure(kind_name, make_look(rng, kind_name, _other_name(rng, category, split, taken))))
     return found
 
 
-_LETTERED: Final = {"emblem": 0.35, "poster": 0.35, "book": 0.3, "sign": 0.75}
+_LETTERED: Final = {"emblem": 0.45, "poster": 0.45, "book": 0.4, "sign": 0.8}
 """The part of the figures of a kind that bear a name."""
 
 _LONGEST_LETTERING: Final = 18
@@ -143,16 +143,20 @@ def _kind(rng: Generator, name: str, category: Category) -> str:
     return weighted(rng, _OBJECTS[category])
 
 
-def _bystander(rng: Generator, model: Figure, category: Category, split: str, taken: set[str]) -> Figure:
-    """A figure of the model's type: mostly of its kind, and then often its look-alike but for a family of slots."""
+def _bystander(rng: Generator, part: Part, category: Category, split: str, taken: set[str]) -> Figure:
+    """A figure of the part's type: mostly of its kind, and then often alike in one family of slots.
+
+    Whoever wears what a team does would be of the team, so that a team's bystanders are alike in other things.
+    """
+    model = part.figures[0]
     kind = model.kind
     if happens(rng, 0.3) and kind not in ("person", "emblem"):
         kind = pick(rng, tuple(PLACES if kind in PLACES else OBJECTS))
     look = make_look(rng, kind, _other_name(rng, category, split, taken))
     if kind == model.kind and happens(rng, 0.55):
-        family = pick(rng, KINDS[kind].families)
+        family = pick(rng, KINDS[kind].families[len(part.figures) > 1 :])
         look = {**look, **{slot: model.look[slot] for slot in family}}
-    return replace(model, kind=kind, look=look, entity=None)
+    return Figure(kind, look)
 
 
 def _other_name(rng: Generator, category: Category, split: str, taken: set[str]) -> str:

@@ -33,7 +33,9 @@ _ALIKE: Final = {
     for pair in (
         "red orange,red brown,red pink,orange yellow,orange brown,orange gold,yellow gold,yellow blond,blue purple,"
         "purple pink,brown black,brown gold,black grey,grey white,grey silver,white silver,brown dark,brown ginger,"
-        "blond grey,black dark,brown grey,left middle,middle right,car van,tower skyscraper,tower church"
+        "blond grey,black dark,brown grey,left middle,middle right,car van,"
+        "tower skyscraper,tower church,plain striped,plain checked,plain dotted,glasses sunglasses,wave cheer,cap beanie,"
+        "shield-shaped triangular,diamond-shaped square"
     ).split(",")
 }
 

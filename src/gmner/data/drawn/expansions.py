@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from numpy.random import Generator
 
 from gmner.data.drawn.chance import happens, pick, shuffled
+from gmner.data.drawn.colours import alike
 from gmner.data.drawn.figure import Look, Trait, differ
 from gmner.data.drawn.kinds import KINDS
 from gmner.data.drawn.names import Category
@@ -56,10 +57,10 @@ def expand(rng: Generator, own: Sequence[Seen], rivals: Sequence[Seen], category
     Now and then it says "the one in red" and leaves it to the entity's type what that is.
     """
     shared = _shared(own)
-    team = len(own) > 1 and own[0].kind == "person"
-    if happens(rng, 0.2):
+    team = len(own) > 1 and own[0].kind == "person" and category != "person"
+    if happens(rng, 0.3):
         for names in (("colour",), ("colour", "place")):
-            if all(name in shared for name in names) and not _left(names, shared, rivals):
+            if all(name in shared for name in names) and not _left(names, shared, rivals) and _alone(shared, rivals):
                 return Expansion(_generic(shared, names, many=len(own) > 1), {name: shared[name] for name in names})
     # A lone person in red might be one of a team in red.
     decisive = ["kind"] if not team else []
@@ -67,11 +68,13 @@ def expand(rng: Generator, own: Sequence[Seen], rivals: Sequence[Seen], category
     sayable = [name for name in _ORDER if name in shared and shared[name].words]
     looks = shuffled(rng, [name for name in sayable if name != "place" and (not team or name == "colour")])
     place = [name for name in sayable if name == "place" and not team]
+    if "lettering" in looks and happens(rng, 0.6):
+        looks = ["lettering", *(name for name in looks if name != "lettering")]
     for name in [*place, *looks] if happens(rng, 0.2) else [*looks, *place]:
         if any(tells_apart(name, shared, rival.traits) for rival in rest):
             decisive.append(name)
             rest = _left([name], shared, rest)
-    if rest:
+    if rest or (team and "colour" not in shared):
         return None
     said = {*decisive, *([name for name in ("colour",) if name in sayable] if happens(rng, 0.85) else [])}
     said |= {name for name in looks if happens(rng, 0.15)}
@@ -146,6 +149,12 @@ def _left(names: Iterable[str], shared: Mapping[str, Trait], rivals: Sequence[Se
     """The rivals that none of the traits tells apart."""
     names = tuple(names)
     return [rival for rival in rivals if not any(tells_apart(name, shared, rival.traits) for name in names)]
+
+
+def _alone(shared: Mapping[str, Trait], rivals: Sequence[Seen]) -> bool:
+    """Whether nothing else about a rival, such as its hat or roof, has the colour that is meant."""
+    main = shared["colour"].key[0]
+    return not any(alike(main, value) for rival in rivals for trait in rival.traits.values() for value in trait.key)
 
 
 def _noun(rng: Generator, figure: Seen) -> str:

@@ -11,28 +11,38 @@ from gmner.data.drawn.figure import Look, extent
 from gmner.data.drawn.kinds import KINDS
 from gmner.data.drawn.scene import Light, Place, Placed, Scene
 from gmner.data.drawn.scenery import BACKDROPS, PROPS
+from gmner.types import Box
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure to be drawn; `entity` is the index of the entity that it shows, None for a bystander."""
+    """A figure to be drawn; `entities` are the indices of those that it shows, none for a bystander."""
 
     kind: str
     look: Look
-    entity: int | None = None
+    entities: tuple[int, ...] = ()
 
 
 def arrange(
-    rng: Generator, figures: Sequence[Figure], size: tuple[int, int], seed: tuple[int, ...]
+    rng: Generator,
+    figures: Sequence[Figure],
+    size: tuple[int, int],
+    seed: tuple[int, ...],
+    fixed: Sequence[tuple[Figure, Place]] = (),
 ) -> tuple[Scene, tuple[Figure | None, ...]]:
-    """A scene with the figures in it, and which figure each of its items is (None for props)."""
-    outdoors = any(KINDS[figure.kind].standing == "far" for figure in figures)
+    """A scene with the figures in it, and which figure each of its items is (None for props).
+
+    Those whose place is `fixed` stand before all others, small ones first, and no prop before them.
+    """
+    outdoors = any(KINDS[figure.kind].standing == "far" for figure in (*figures, *(figure for figure, _ in fixed)))
     names = [name for name, backdrop in BACKDROPS.items() if backdrop.outdoors or not outdoors]
     backdrop = pick(rng, names)
+    horizon, total = BACKDROPS[backdrop].horizon, len(figures) + len(fixed)
     stood: list[tuple[Figure, Place]] = []
-    for figure in sorted(shuffled(rng, figures), key=lambda figure: _DEPTHS[KINDS[figure.kind].standing]):
-        stood.append((figure, _stand(rng, figure, size, BACKDROPS[backdrop].horizon, [place for _, place in stood], len(figures))))
-    stood.sort(key=lambda one: (_DEPTHS[KINDS[one[0].kind].standing], one[1].y + one[1].height))
+    for figure in sorted(shuffled(rng, figures), key=_depth):
+        stood.append((figure, _stand(rng, figure, size, horizon, [place for _, place in stood], total)))
+    stood.sort(key=lambda one: (_depth(one[0]), one[1].y + one[1].height))
+    stood += sorted(fixed, key=lambda one: -one[1].width * one[1].height)
     items: list[Placed] = []
     owners: list[Figure | None] = []
     for figure, place in stood:
@@ -41,7 +51,7 @@ def arrange(
             owners.append(None)
         items.append(Placed(figure.kind, place, figure.look))
         owners.append(figure)
-    if happens(rng, 0.25):
+    if not fixed and happens(rng, 0.25):
         items.append(_prop(rng, size))
         owners.append(None)
     return Scene(size, backdrop, tuple(items), light(rng), seed), tuple(owners)
@@ -49,7 +59,7 @@ def arrange(
 
 def place_anywhere(rng: Generator, figure: Figure, size: tuple[int, int], count: int) -> Place:
     """Where a figure could have stood in a picture of so many figures."""
-    return _place(rng, figure, size, between(rng, 0.6, 0.8), count)
+    return _place(rng, figure, extent(KINDS[figure.kind], figure.look), size, between(rng, 0.6, 0.8), count)
 
 
 def light(rng: Generator) -> Light:
@@ -65,7 +75,11 @@ def light(rng: Generator) -> Light:
     )
 
 
-_DEPTHS: Final = {"far": 0, "wall": 1, "ground": 2}
+def _depth(figure: Figure) -> int:
+    """What is further behind is drawn first."""
+    return ("far", "wall", "ground").index(KINDS[figure.kind].standing)
+
+
 _TRIES: Final = 30
 
 
@@ -77,9 +91,10 @@ def _stand(
     How much may be hidden is drawn for each figure: mostly next to nothing, now and then a good part.
     """
     allowed = pick(rng, (0.02, 0.02, 0.1, 0.3))
+    own = extent(KINDS[figure.kind], figure.look)
     best, least = None, float("inf")
     for _ in range(_TRIES):
-        place = _place(rng, figure, size, horizon, count)
+        place = _place(rng, figure, own, size, horizon, count)
         hidden = max((_covered(other, place) for other in others), default=0.0)
         if hidden < least:
             best, least = place, hidden
@@ -90,17 +105,18 @@ def _stand(
     return best
 
 
-def _place(rng: Generator, figure: Figure, size: tuple[int, int], horizon: float, count: int) -> Place:
-    """Any place that the kind of figure may take in a picture of `size` that holds `count` figures."""
+def _place(
+    rng: Generator, figure: Figure, own: Box, size: tuple[int, int], horizon: float, count: int
+) -> Place:
+    """Any place for a figure of the extent `own` in a picture of `size` that holds `count` figures."""
     width, height = size
     kind = KINDS[figure.kind]
-    own = extent(kind, figure.look)
     low, high = kind.heights
-    crowd = (1.0, 1.0, 1.0, 0.86, 0.78, 0.7, 0.64)[min(count, 6)]
+    crowd = (1.0, 1.0, 1.0, 0.9, 0.82, 0.74, 0.68)[min(count, 6)]
     share = between(rng, low, high) * crowd * min(1.0, own.height)
     portrait = kind.pool == "person" and own.y2 < 0.9
     if portrait:
-        share = between(rng, 0.45, 0.9) * crowd
+        share = between(rng, 0.5, 0.95) * crowd
     tall = share * height
     wide = tall * own.width / own.height
     widest = width * {"person": 0.62, "place": 0.8, "emblem": 0.45, "object": 0.5}[kind.pool] * crowd

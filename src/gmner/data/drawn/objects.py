@@ -187,13 +187,13 @@ def _kind(
         draw=draw,
         nouns=(name,),
         traits=_traits,
-        families=(("colour", "pattern", "sign", "sign colour"), ("side",)),
+        families=(("colour", "pattern", "sign colour"), ("sign",)),
     )
 
 
 def _traits(look: Look) -> tuple[Trait, ...]:
     words = look["colour"] if look["pattern"] == "plain" else f"{look['pattern']} {look['colour']}"
-    signed = look["sign"] != "none"
+    signed = look["sign"] != "none" and look["pattern"] == "plain"
     return (
         Trait("colour", (look["colour"], look["pattern"]), words, before=True, least=40 if look["pattern"] == "plain" else 300),
         Trait("sign", (look["sign"],), f"with a {look['sign colour']} {look['sign']}".replace("a a", "an a") if signed else None, least=900),

@@ -57,7 +57,7 @@ class Pen(ABC):
         """Fill a closed smooth curve near the points (Chaikin's corner cutting, three rounds)."""
         corners = np.asarray(points, dtype=np.float64)
         for _ in range(3):
-            following = np.roll(corners, -1, axis=0)
+            following = np.concatenate([corners[1:], corners[:1]])
             cut = np.stack([corners * 0.75 + following * 0.25, corners * 0.25 + following * 0.75], axis=1)
             corners = cut.reshape(-1, 2)
         self.polygon(corners, paint)

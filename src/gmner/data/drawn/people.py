@@ -329,11 +329,15 @@ def bottom(look: Look) -> float:
 PERSON: Final = Kind(
     pool="person",
     standing="ground",
-    heights=(0.45, 0.92),
+    heights=(0.55, 0.98),
     look=look,
     draw=draw,
     nouns=("person",),
     traits=traits,
-    families=(("colour", "pattern", "garment", "sex", "hair", "beard"), ("hat", "hat colour", "glasses", "pose")),
+    families=(
+        ("colour", "pattern"),
+        ("hair", "hair colour", "beard", "sex", "garment"),
+        ("hat", "hat colour", "glasses", "pose"),
+    ),
     bottom=bottom,
 )

@@ -73,9 +73,9 @@ def _draw_castle(pen: Pen, look: Look) -> None:
 
 def _draw_lighthouse(pen: Pen, look: Look) -> None:
     walls, roof = _walls(look), _roof(look)
-    banded = Pattern(walls, (248, 246, 240) if look["colour"] != "white" else roof, "striped", 0.3)
+    banded = Pattern(walls, (248, 246, 240), "striped", 0.3)
     pen.curve([(-0.3, 0.98), (-0.26, 0.89), (-0.1, 0.86), (0.12, 0.87), (0.28, 0.9), (0.32, 0.985), (0.2, 1.004), (-0.2, 1.004)], (116, 110, 106))
-    pen.polygon([(-0.105, 0.24), (0.105, 0.24), (0.165, 0.92), (-0.165, 0.92)], walls if look["colour"] in ("white", "grey") else banded)
+    pen.polygon([(-0.105, 0.24), (0.105, 0.24), (0.165, 0.92), (-0.165, 0.92)], banded)
     pen.polygon([(0.05, 0.24), (0.105, 0.24), (0.165, 0.92), (0.09, 0.92)], shade(walls, -0.22))
     pen.rectangle(-0.14, 0.22, 0.14, 0.25, (64, 62, 66))
     pen.rectangle(-0.075, 0.12, 0.075, 0.22, (252, 228, 130))
@@ -212,7 +212,9 @@ def _kind(
         }
 
     def traits(look: Look) -> tuple[Trait, ...]:
-        found = [Trait("colour", (look["colour"], "plain"), look["colour"], before=True, least=60)]
+        pattern = "striped" if name == "lighthouse" else "plain"
+        words = look["colour"] if pattern == "plain" else f"{pattern} {look['colour']}"
+        found = [Trait("colour", (look["colour"], pattern), words, before=True, least=60)]
         if roofed:
             found.append(Trait("roof", (look["roof"],), f"with a {look['roof']} roof", least=1200))
         if name == "mountain":
@@ -231,7 +233,7 @@ def _kind(
         draw=draw,
         nouns=_NOUNS.get(name, (name,)),
         traits=traits,
-        families=(("colour", "roof"), ("top",)),
+        families=(("colour",), ("roof", "top")),
     )
 
 
@@ -243,14 +245,14 @@ _NOUNS: Final = {
 }
 
 PLACES: Final = {
-    "house": _kind("house", _draw_house, (0.3, 0.6)),
-    "tower": _kind("tower", _draw_tower, (0.5, 0.85)),
-    "castle": _kind("castle", _draw_castle, (0.35, 0.65)),
-    "lighthouse": _kind("lighthouse", _draw_lighthouse, (0.5, 0.85)),
-    "skyscraper": _kind("skyscraper", _draw_skyscraper, (0.55, 0.88)),
-    "church": _kind("church", _draw_church, (0.4, 0.7)),
-    "windmill": _kind("windmill", _draw_windmill, (0.4, 0.7)),
-    "mountain": _kind("mountain", _draw_mountain, (0.35, 0.6), ("grey", "brown", "green", "purple", "blue"), roofed=False),
-    "bridge": _kind("bridge", _draw_bridge, (0.2, 0.4), ("red", "grey", "green", "blue", "orange", "white"), roofed=False),
+    "house": _kind("house", _draw_house, (0.35, 0.64)),
+    "tower": _kind("tower", _draw_tower, (0.55, 0.95)),
+    "castle": _kind("castle", _draw_castle, (0.4, 0.7)),
+    "lighthouse": _kind("lighthouse", _draw_lighthouse, (0.55, 0.95), ("red", "blue", "green", "orange", "brown")),
+    "skyscraper": _kind("skyscraper", _draw_skyscraper, (0.6, 0.95)),
+    "church": _kind("church", _draw_church, (0.45, 0.75)),
+    "windmill": _kind("windmill", _draw_windmill, (0.45, 0.75)),
+    "mountain": _kind("mountain", _draw_mountain, (0.4, 0.66), ("grey", "brown", "green", "purple", "blue"), roofed=False),
+    "bridge": _kind("bridge", _draw_bridge, (0.24, 0.42), ("red", "grey", "green", "blue", "orange", "white"), roofed=False),
     "sign": _kind("sign", _draw_sign, (0.18, 0.36), ("green", "blue", "white", "yellow", "brown"), roofed=False),
 }

@@ -51,7 +51,7 @@ def draw_post(split: str, number: int, seed: int) -> Example:
         cast = choose_cast(rng, sentence.entities, sentence.categories, size, split)
         scene, owners = arrange(rng, cast.figures, size, (*key, attempt))
         post = annotate(rng, bare, sentence.categories, cast.parts, scene, owners, compose(scene))
-        if post is not None:
+        if isinstance(post, Example):
             return post
     raise AssertionError("counting does not end")
 
