@@ -53,7 +53,9 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:  # a file that can not be written, a full disk
         name = error.filename or "a file"
-        typer.echo(f"gmner: {name}: {error.strerror or error}; check the path, its rights and the space left.", err=True)
+        typer.echo(
+            f"gmner: {name}: {error.strerror or error}; check the path, its rights and the space left.", err=True
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -73,7 +73,9 @@ def annotate(
     for index, (entity, category) in enumerate(zip(example.entities or (), categories, strict=True)):
         own = [one for one in shown if index in one.figure.entities]
         rivals = [
-            one.seen for one in shown if index not in one.figure.entities and KINDS[one.figure.kind].pool in POOLS[entity.type]
+            one.seen
+            for one in shown
+            if index not in one.figure.entities and KINDS[one.figure.kind].pool in POOLS[entity.type]
         ]
         as_seen = [one.seen for one in own] or _imagined(rng, parts[index], scene.size, len(shown))
         expansion = expand(rng, as_seen, rivals, category)
@@ -104,7 +106,9 @@ def _shown(figure: Figure | None, sight: Sight | None, size: tuple[int, int]) ->
 def _plain(one: Shown) -> bool:
     """Whether enough of a figure is seen for it to be gold: enough to say how it looks."""
     large = min(one.box.width, one.box.height) >= SMALLEST
-    return large and one.sight.share >= VISIBLE and any(t.words for name, t in one.seen.traits.items() if name != "place")
+    return (
+        large and one.sight.share >= VISIBLE and any(t.words for name, t in one.seen.traits.items() if name != "place")
+    )
 
 
 def _imagined(rng: Generator, part: Part, size: tuple[int, int], count: int) -> list[Seen]:
@@ -137,7 +141,12 @@ def _gold(entity: Entity, own: Sequence[Shown], expansion: Expansion, positions:
 
 def _record(one: Shown) -> dict[str, Any]:
     """A figure as a row holds it."""
-    return {"kind": one.figure.kind, "box": list(one.box), "share": round(one.sight.share, 3), "traits": _keys(one.seen.traits)}
+    return {
+        "kind": one.figure.kind,
+        "box": list(one.box),
+        "share": round(one.sight.share, 3),
+        "traits": _keys(one.seen.traits),
+    }
 
 
 def _keys(traits: Mapping[str, Trait]) -> dict[str, list[str]]:

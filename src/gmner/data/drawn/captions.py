@@ -39,15 +39,21 @@ def in_detail(rng: Generator, figures: Sequence[Seen], setting: str) -> str:
     people = sum(figure.kind == "person" for figure in figures)
     others = len(figures) - people
     found = [f"{_number(people)} {'person' if people == 1 else 'people'}"] if people else []
-    found += [f"{_number(others)} {'other ' if people else ''}thing{'' if others == 1 else 's'} to see"] if others else []
+    found += (
+        [f"{_number(others)} {'other ' if people else ''}thing{'' if others == 1 else 's'} to see"] if others else []
+    )
     sentences = [f"The image shows a scene {setting}{' with ' + ' and '.join(found) if found else ''}."]
     for figure in figures[:5]:
         if happens(rng, 0.15):
             continue
-        names = [name for name in figure.traits if name not in ("place", "kind", "lettering") and figure.traits[name].words]
+        names = [
+            name for name in figure.traits if name not in ("place", "kind", "lettering") and figure.traits[name].words
+        ]
         said = {*shuffled(rng, names)[: pick(rng, (1, 1, 2, 3))], *(("place",) if happens(rng, 0.6) else ())}
         phrase = describe(rng, figure, said)
-        sentences.append(pick(rng, ("There is {}.", "{} can be seen.", "We also see {}.", "One notices {}.")).format(phrase))
+        sentences.append(
+            pick(rng, ("There is {}.", "{} can be seen.", "We also see {}.", "One notices {}.")).format(phrase)
+        )
         if "lettering" in figure.traits and figure.look["lettering"] and happens(rng, 0.6):
             sentences.append(f'It reads "{figure.look["lettering"]}".')
     if happens(rng, 0.5):

@@ -72,7 +72,9 @@ def make_figures(rng: Generator, index: int, entity: Entity, category: Category)
 def make_team(rng: Generator, index: int, members: int) -> tuple[Figure, ...]:
     """People who wear the same, each with hair and a face of their own."""
     looks = [KINDS["person"].look(rng) for _ in range(members)]
-    shared = {slot: looks[0][slot] for slot in ("colour", "pattern", "garment")} | {"view": pick(rng, ("whole", "knees"))}
+    shared = {slot: looks[0][slot] for slot in ("colour", "pattern", "garment")} | {
+        "view": pick(rng, ("whole", "knees"))
+    }
     if shared["garment"] == "dress":
         shared["garment"] = "sweater"
     return tuple(Figure("person", {**look, **shared}, (index,)) for look in looks)

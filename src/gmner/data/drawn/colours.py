@@ -28,20 +28,26 @@ COLOURS: Final[dict[str, Colour]] = {
     "silver": (186, 192, 202),
 }
 
-_ALIKE: Final = {
-    frozenset(pair.split())
-    for pair in (
-        "red orange,red brown,red pink,orange yellow,orange brown,orange gold,yellow gold,yellow blond,blue purple,"
-        "purple pink,brown black,brown gold,black grey,grey white,grey silver,white silver,brown dark,brown ginger,"
-        "blond grey,black dark,brown grey,left middle,middle right,car van,"
-        "tower skyscraper,tower church,plain striped,plain checked,plain dotted,glasses sunglasses,wave cheer,cap beanie,"
-        "shield-shaped triangular,diamond-shaped square"
-    ).split(",")
-}
+
+def _pairs(text: str) -> frozenset[frozenset[str]]:
+    return frozenset(frozenset(pair.split()) for pair in text.split(","))
+
+
+_ALIKE: Final = _pairs("""
+    red orange, red brown, red pink, orange yellow, orange brown, orange gold, yellow gold, yellow blond,
+    blue purple, purple pink, brown black, brown gold, brown dark, brown ginger, brown grey, black grey, black dark,
+    grey white, grey silver, white silver, blond grey, plain striped, plain checked, plain dotted,
+    left middle, middle right, car van, tower skyscraper, tower church, glasses sunglasses, wave cheer, cap beanie,
+    shield-shaped triangular, diamond-shaped square
+""")
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two words may be taken for each other: the same word, or colours, kinds or places that are near."""
+    """Whether what two words say may be taken for each other at a glance.
+
+    They are the same, or near: orange and red, a car and a van, left and middle. What is plain fits any pattern, as
+    nobody says "plain": the green ball may be dotted.
+    """
     return one == other or frozenset((one, other)) in _ALIKE
 
 

@@ -16,7 +16,13 @@ from gmner.data.drawn.symbols import SYMBOLS, draw_symbol
 MAIN: Final = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "black", "white")
 
 _SHAPES: Final = {
-    **{"shield-shaped": 4, "round": 4, "six-sided": 2, "diamond-shaped": 2, "square": 2, "triangular": 2, "wide": 3}
+    "shield-shaped": 4,
+    "round": 4,
+    "six-sided": 2,
+    "diamond-shaped": 2,
+    "square": 2,
+    "triangular": 2,
+    "wide": 3,
 }
 
 
@@ -38,7 +44,9 @@ def traits(look: Look) -> tuple[Trait, ...]:
     return (
         Trait("colour", (look["colour"], "plain"), look["colour"], before=True, least=30),
         Trait("shape", (look["shape"],), look["shape"], before=True, least=150),
-        Trait("sign", (look["sign"],), f"with a {look['sign colour']} {look['sign']}".replace("a a", "an a"), least=400),
+        Trait(
+            "sign", (look["sign"],), f"with a {look['sign colour']} {look['sign']}".replace("a a", "an a"), least=400
+        ),
         Trait("lettering", (look["lettering"],), "with its name on it" if look["lettering"] else None, least=2500),
     )
 
@@ -55,13 +63,24 @@ def draw(pen: Pen, look: Look) -> None:
     if look["divided"] == "yes":
         pen.polygon([(-0.012, -0.4), (0.012, -0.4), (0.012, 0.4), (-0.012, 0.4)], shade(main, -0.2))
         pen.rectangle(-0.3, -0.018, 0.3, 0.008, shade(main, -0.2))
-    radius, middle = {"triangular": (0.17, -0.18)}.get(look["shape"], (0.25 if name else 0.29, -0.09 if name else -0.01))
+    radius, middle = {"triangular": (0.17, -0.18)}.get(
+        look["shape"], (0.25 if name else 0.29, -0.09 if name else -0.01)
+    )
     draw_symbol(pen, look["sign"], 0, middle, radius, sign, main)
     if name:
         ribbon = (248, 244, 232)
         low, high = (0.19, 0.37) if look["shape"] != "triangular" else (0.12, 0.3)
         for end in (-1.0, 1.0):
-            pen.polygon([(end * 0.5, low + 0.04), (end * 0.66, low + 0.04), (end * 0.61, (low + high) / 2 + 0.04), (end * 0.66, high + 0.05), (end * 0.5, high + 0.05)], shade(ribbon, -0.22))
+            pen.polygon(
+                [
+                    (end * 0.5, low + 0.04),
+                    (end * 0.66, low + 0.04),
+                    (end * 0.61, (low + high) / 2 + 0.04),
+                    (end * 0.66, high + 0.05),
+                    (end * 0.5, high + 0.05),
+                ],
+                shade(ribbon, -0.22),
+            )
         pen.rectangle(-0.56, low, 0.56, high, ribbon)
         pen.letters(name.upper(), -0.53, low + 0.015, 0.53, high - 0.015, (34, 32, 40))
 
@@ -69,18 +88,38 @@ def draw(pen: Pen, look: Look) -> None:
 def _draw_shape(pen: Pen, shape: str, scale: float, paint: Paint) -> None:
     s = scale * 0.5
     if shape == "shield-shaped":
-        pen.polygon([(-0.86 * s, -0.96 * s), (0.86 * s, -0.96 * s), (0.86 * s, 0.1 * s), (0.78 * s, 0.4 * s), (0.56 * s, 0.68 * s), (0.26 * s, 0.88 * s), (0, s), (-0.26 * s, 0.88 * s), (-0.56 * s, 0.68 * s), (-0.78 * s, 0.4 * s), (-0.86 * s, 0.1 * s)], paint)
+        pen.polygon(
+            [
+                (-0.86 * s, -0.96 * s),
+                (0.86 * s, -0.96 * s),
+                (0.86 * s, 0.1 * s),
+                (0.78 * s, 0.4 * s),
+                (0.56 * s, 0.68 * s),
+                (0.26 * s, 0.88 * s),
+                (0, s),
+                (-0.26 * s, 0.88 * s),
+                (-0.56 * s, 0.68 * s),
+                (-0.78 * s, 0.4 * s),
+                (-0.86 * s, 0.1 * s),
+            ],
+            paint,
+        )
     elif shape == "round":
         pen.ellipse(0, 0, s, s, paint)
     elif shape == "six-sided":
-        pen.polygon([(0, -s), (0.87 * s, -0.5 * s), (0.87 * s, 0.5 * s), (0, s), (-0.87 * s, 0.5 * s), (-0.87 * s, -0.5 * s)], paint)
+        pen.polygon(
+            [(0, -s), (0.87 * s, -0.5 * s), (0.87 * s, 0.5 * s), (0, s), (-0.87 * s, 0.5 * s), (-0.87 * s, -0.5 * s)],
+            paint,
+        )
     elif shape == "diamond-shaped":
         pen.polygon([(0, -1.06 * s), (1.06 * s, 0), (0, 1.06 * s), (-1.06 * s, 0)], paint)
     elif shape == "square":
         pen.rounded(-0.9 * s, -0.9 * s, 0.9 * s, 0.9 * s, 0.2 * s, paint)
     else:  # triangular
         inset = (1 - scale) * 1.1
-        pen.polygon([(-0.5 + inset, -0.5 + inset * 0.55), (0.5 - inset, -0.5 + inset * 0.55), (0, 0.5 - inset * 1.3)], paint)
+        pen.polygon(
+            [(-0.5 + inset, -0.5 + inset * 0.55), (0.5 - inset, -0.5 + inset * 0.55), (0, 0.5 - inset * 1.3)], paint
+        )
 
 
 def _draw_wide(pen: Pen, look: Look) -> None:

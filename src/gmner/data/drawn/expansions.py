@@ -115,7 +115,20 @@ def clothes_of_many(look: Look) -> str:
 
 _ENOUGH: Final = 0.4
 """The part of a figure's part that must be seen before its traits are made out."""
-_ORDER: Final = ("shape", "colour", "roof", "top", "hair", "beard", "glasses", "hat", "sign", "lettering", "pose", "place")
+_ORDER: Final = (
+    "shape",
+    "colour",
+    "roof",
+    "top",
+    "hair",
+    "beard",
+    "glasses",
+    "hat",
+    "sign",
+    "lettering",
+    "pose",
+    "place",
+)
 _SIDES: Final = {"left": "on the left", "middle": "in the middle", "right": "on the right"}
 _PLURALS: Final = {"dress": "dresses"}
 _MANY: Final = {"striped": "stripes", "checked": "checks", "dotted": "dots"}

@@ -105,9 +105,7 @@ def _stand(
     return best
 
 
-def _place(
-    rng: Generator, figure: Figure, own: Box, size: tuple[int, int], horizon: float, count: int
-) -> Place:
+def _place(rng: Generator, figure: Figure, own: Box, size: tuple[int, int], horizon: float, count: int) -> Place:
     """Any place for a figure of the extent `own` in a picture of `size` that holds `count` figures."""
     width, height = size
     kind = KINDS[figure.kind]

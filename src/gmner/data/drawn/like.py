@@ -67,7 +67,11 @@ _CATEGORIES: Final[dict[EntityType, tuple[Category, ...]]] = {
 
 
 def _cast(
-    rng: Generator, entities: Sequence[Entity], categories: Sequence[Category], size: tuple[int, int], left_out: set[str]
+    rng: Generator,
+    entities: Sequence[Entity],
+    categories: Sequence[Category],
+    size: tuple[int, int],
+    left_out: set[str],
 ) -> tuple[list[Part], list[tuple[Figure, Place]]]:
     """A part for each entity, and the places of the figures that are in the picture.
 

@@ -23,10 +23,36 @@ def _draw_car(pen: Pen, look: Look) -> None:
     main, side = _plain(look), _side(look)
     dark, light = shade(main, -0.28), shade(main, 0.25)
     pen.line([(-0.7, 0.86), (0.7, 0.86)], 0.1, (40, 40, 44))
-    pen.curve([(side * -0.62, 0.42), (side * -0.5, 0.12), (side * -0.3, 0.03), (side * 0.2, 0.03), (side * 0.48, 0.16), (side * 0.76, 0.46)], dark)
+    pen.curve(
+        [
+            (side * -0.62, 0.42),
+            (side * -0.5, 0.12),
+            (side * -0.3, 0.03),
+            (side * 0.2, 0.03),
+            (side * 0.48, 0.16),
+            (side * 0.76, 0.46),
+        ],
+        dark,
+    )
     pen.polygon([(side * -0.5, 0.42), (side * -0.4, 0.16), (side * -0.04, 0.12), (side * -0.04, 0.42)], _GLASS)
-    pen.polygon([(side * 0.03, 0.42), (side * 0.03, 0.12), (side * 0.3, 0.15), (side * 0.58, 0.42)], shade(_GLASS, 0.25))
-    pen.curve([(side * -1.24, 0.5), (side * -1.15, 0.4), (side * -0.6, 0.36), (side * 0.6, 0.36), (side * 1.1, 0.45), (side * 1.27, 0.6), (side * 1.27, 0.84), (side * 1.1, 0.9), (side * -1.15, 0.9), (side * -1.27, 0.8)], main)
+    pen.polygon(
+        [(side * 0.03, 0.42), (side * 0.03, 0.12), (side * 0.3, 0.15), (side * 0.58, 0.42)], shade(_GLASS, 0.25)
+    )
+    pen.curve(
+        [
+            (side * -1.24, 0.5),
+            (side * -1.15, 0.4),
+            (side * -0.6, 0.36),
+            (side * 0.6, 0.36),
+            (side * 1.1, 0.45),
+            (side * 1.27, 0.6),
+            (side * 1.27, 0.84),
+            (side * 1.1, 0.9),
+            (side * -1.15, 0.9),
+            (side * -1.27, 0.8),
+        ],
+        main,
+    )
     pen.line([(side * -1.1, 0.46), (side * 0.6, 0.43)], 0.03, light)
     pen.line([(side * 0.0, 0.42), (side * 0.0, 0.82)], 0.012, dark)
     pen.line([(side * -0.16, 0.52), (side * -0.06, 0.52)], 0.03, dark)
@@ -41,9 +67,25 @@ def _draw_van(pen: Pen, look: Look) -> None:
     main, side = _plain(look), _side(look)
     dark = shade(main, -0.28)
     pen.line([(-0.6, 0.86), (0.6, 0.86)], 0.1, (40, 40, 44))
-    pen.curve([(side * -0.98, 0.08), (side * -0.9, 0.02), (side * 0.5, 0.02), (side * 0.66, 0.1), (side * 0.84, 0.4), (side * 1.0, 0.5), (side * 1.03, 0.86), (side * 0.95, 0.91), (side * -0.95, 0.91), (side * -1.02, 0.84)], main)
+    pen.curve(
+        [
+            (side * -0.98, 0.08),
+            (side * -0.9, 0.02),
+            (side * 0.5, 0.02),
+            (side * 0.66, 0.1),
+            (side * 0.84, 0.4),
+            (side * 1.0, 0.5),
+            (side * 1.03, 0.86),
+            (side * 0.95, 0.91),
+            (side * -0.95, 0.91),
+            (side * -1.02, 0.84),
+        ],
+        main,
+    )
     pen.polygon([(side * 0.36, 0.14), (side * 0.56, 0.14), (side * 0.74, 0.42), (side * 0.36, 0.42)], _GLASS)
-    pen.polygon([(side * -0.04, 0.14), (side * 0.28, 0.14), (side * 0.28, 0.42), (side * -0.04, 0.42)], shade(_GLASS, 0.2))
+    pen.polygon(
+        [(side * -0.04, 0.14), (side * 0.28, 0.14), (side * 0.28, 0.42), (side * -0.04, 0.42)], shade(_GLASS, 0.2)
+    )
     pen.rectangle(min(side * -1.0, side * 0.98), 0.55, max(side * -1.0, side * 0.98), 0.6, dark)
     pen.ellipse(side * 0.96, 0.67, 0.05, 0.06, (255, 240, 180))
     _draw_mark(pen, look, -0.5 * side, 0.32, 0.2, main)
@@ -64,7 +106,12 @@ def _draw_ball(pen: Pen, look: Look) -> None:
     for shift, radius, amount in steps:
         tone: Paint = shade(main, amount)
         if look["pattern"] != "plain":
-            tone = Pattern(shade(main, amount), shade(second, min(amount, 0.0)), look["pattern"], {"striped": 0.36, "checked": 0.3, "dotted": 0.3}[look["pattern"]])
+            tone = Pattern(
+                shade(main, amount),
+                shade(second, min(amount, 0.0)),
+                look["pattern"],
+                {"striped": 0.36, "checked": 0.3, "dotted": 0.3}[look["pattern"]],
+            )
         pen.ellipse(-shift, 0.5 - shift, radius, radius, tone)
     if look["pattern"] == "plain":
         _draw_mark(pen, look, 0, 0.52, 0.24, main)
@@ -76,7 +123,9 @@ def _draw_poster(pen: Pen, look: Look) -> None:
     pen.rectangle(-0.37, 0, 0.37, 1, (58, 50, 48))
     pen.rectangle(-0.345, 0.025, 0.345, 0.975, shade(main, -0.12))
     pen.rectangle(-0.345, 0.025, 0.345, 0.5, main)
-    pen.curve([(-0.345, 0.78), (-0.345, 0.62), (-0.15, 0.5), (0.1, 0.64), (0.345, 0.54), (0.345, 0.78)], shade(main, -0.35))
+    pen.curve(
+        [(-0.345, 0.78), (-0.345, 0.62), (-0.15, 0.5), (0.1, 0.64), (0.345, 0.54), (0.345, 0.78)], shade(main, -0.35)
+    )
     pen.rectangle(-0.345, 0.7, 0.345, 0.78, shade(main, -0.35))
     _draw_mark(pen, look, 0.0, 0.33, 0.2, main)
     pen.rectangle(-0.345, 0.76, 0.345, 0.975, (246, 240, 226))
@@ -91,7 +140,11 @@ def _draw_trophy(pen: Pen, look: Look) -> None:
     main = _plain(look)
     dark, light = shade(main, -0.3), shade(main, 0.45)
     for side in (-1.0, 1.0):
-        pen.line([(side * 0.27, 0.1), (side * 0.44, 0.12), (side * 0.45, 0.28), (side * 0.3, 0.42), (side * 0.14, 0.46)], 0.06, dark)
+        pen.line(
+            [(side * 0.27, 0.1), (side * 0.44, 0.12), (side * 0.45, 0.28), (side * 0.3, 0.42), (side * 0.14, 0.46)],
+            0.06,
+            dark,
+        )
     pen.polygon([(-0.05, 0.5), (0.05, 0.5), (0.07, 0.76), (-0.07, 0.76)], dark)
     pen.ellipse(0, 0.62, 0.075, 0.035, main)
     pen.curve([(-0.33, 0.02), (0.33, 0.02), (0.31, 0.3), (0.16, 0.53), (0, 0.57), (-0.16, 0.53), (-0.31, 0.3)], main)
@@ -195,8 +248,19 @@ def _traits(look: Look) -> tuple[Trait, ...]:
     words = look["colour"] if look["pattern"] == "plain" else f"{look['pattern']} {look['colour']}"
     signed = look["sign"] != "none" and look["pattern"] == "plain"
     return (
-        Trait("colour", (look["colour"], look["pattern"]), words, before=True, least=40 if look["pattern"] == "plain" else 300),
-        Trait("sign", (look["sign"],), f"with a {look['sign colour']} {look['sign']}".replace("a a", "an a") if signed else None, least=900),
+        Trait(
+            "colour",
+            (look["colour"], look["pattern"]),
+            words,
+            before=True,
+            least=40 if look["pattern"] == "plain" else 300,
+        ),
+        Trait(
+            "sign",
+            (look["sign"],),
+            f"with a {look['sign colour']} {look['sign']}".replace("a a", "an a") if signed else None,
+            least=900,
+        ),
         Trait("lettering", (look["lettering"],), "with its name on it" if look["lettering"] else None, least=4000),
     )
 

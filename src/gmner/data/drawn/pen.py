@@ -100,6 +100,11 @@ class Pen(ABC):
         self.polygon(_CIRCLE[turns] * radii[:, None] + (x, y), paint)
 
 
+def mirrored(right: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The outline whose right half goes down through the points: the same again, mirrored at x = 0, back up."""
+    return [*right, *((-x, y) for x, y in reversed(right))]
+
+
 _ANGLES: Final = np.arange(120) * (2 * np.pi / 120)
 # Rounded, so that machines whose sine differs in the last bit agree.
 _CIRCLE: Final = np.round(np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1), 9)
@@ -157,13 +162,17 @@ class Brush(Pen):
         cv2.fillPoly(inside, [fixed - (low << _SHIFT).astype(np.int32)], (1,), cv2.LINE_8, _SHIFT)
         period = max(2 * self.samples, round(pattern.period * float(self.scale[1])))
         start = np.round(self.origin * self.scale).astype(np.int64)
-        columns, rows = (np.arange(low[axis], high[axis]) + start[axis] + (1 << 20) // period * period for axis in (0, 1))
+        columns, rows = (
+            np.arange(low[axis], high[axis]) + start[axis] + (1 << 20) // period * period for axis in (0, 1)
+        )
         second = _in_second_colour(pattern.kind, rows[:, None], columns[None], period)
         for where, shade in ((inside > 0, pattern.base), ((inside > 0) & second, pattern.second)):
             self.paint[area][where] = (*shade, 255)
 
     def letters(self, text: str, x1: float, y1: float, x2: float, y2: float, ink: Colour) -> None:
-        left, top, right, bottom = np.round((np.array([x1, y1, x2, y2]) - np.tile(self.origin, 2)) * np.tile(self.scale, 2))
+        left, top, right, bottom = np.round(
+            (np.array([x1, y1, x2, y2]) - np.tile(self.origin, 2)) * np.tile(self.scale, 2)
+        )
         width, height = int(right - left), int(bottom - top)
         reference = _font(100).getbbox(text, stroke_width=_BOLD)
         wide, high = reference[2] - reference[0], reference[3] - reference[1]
@@ -203,16 +212,20 @@ _SMALLEST_LETTERS: Final = 12
 """Half-pixels: smaller letters can't be read and are left out."""
 
 
-def _in_second_colour(kind: str, rows: np.ndarray, columns: np.ndarray, period: int) -> Bool[np.ndarray, "height width"]:
+def _in_second_colour(
+    kind: str, rows: np.ndarray, columns: np.ndarray, period: int
+) -> Bool[np.ndarray, "height width"]:
     """Where a pattern shows its second colour, at subpixels counted from the figure's origin."""
     half = period // 2
     if kind == "striped":
-        return np.broadcast_to(rows % period >= half, np.broadcast_shapes(rows.shape, columns.shape))
-    if kind == "checked":
-        return (rows % period >= half) ^ (columns % period >= half)
-    offset = np.where(rows // period % 2 == 0, 0, half)  # dotted, every other row moved by half a step
-    down, across = 2 * (rows % period) - period, 2 * ((columns + offset) % period) - period
-    return 9 * (down * down + across * across) < 4 * period * period
+        second = np.broadcast_to(rows % period >= half, np.broadcast_shapes(rows.shape, columns.shape))
+    elif kind == "checked":
+        second = (rows % period >= half) ^ (columns % period >= half)
+    else:  # dotted, every other row moved by half a step
+        offset = np.where(rows // period % 2 == 0, 0, half)
+        down, across = 2 * (rows % period) - period, 2 * ((columns + offset) % period) - period
+        second = 9 * (down * down + across * across) < 4 * period * period
+    return np.asarray(second)
 
 
 @lru_cache(maxsize=256)

@@ -54,8 +54,8 @@ def _draw_tower(pen: Pen, look: Look) -> None:
 
 def _draw_castle(pen: Pen, look: Look) -> None:
     walls, roof = _walls(look), _roof(look)
-    for x in range(-4, 5):
-        pen.rectangle(x * 0.09 - 0.025, 0.43, x * 0.09 + 0.025, 0.52, shade(walls, -0.08))
+    for step in range(-4, 5):
+        pen.rectangle(step * 0.09 - 0.025, 0.43, step * 0.09 + 0.025, 0.52, shade(walls, -0.08))
     pen.rectangle(-0.42, 0.48, 0.42, 1, walls)
     for x, y in ((-0.2, 0.58), (0.16, 0.62), (-0.12, 0.72), (0.22, 0.78), (-0.28, 0.86), (0.24, 0.93)):
         pen.rectangle(x - 0.04, y, x + 0.04, y + 0.03, shade(walls, -0.1))
@@ -74,7 +74,19 @@ def _draw_castle(pen: Pen, look: Look) -> None:
 def _draw_lighthouse(pen: Pen, look: Look) -> None:
     walls, roof = _walls(look), _roof(look)
     banded = Pattern(walls, (248, 246, 240), "striped", 0.3)
-    pen.curve([(-0.3, 0.98), (-0.26, 0.89), (-0.1, 0.86), (0.12, 0.87), (0.28, 0.9), (0.32, 0.985), (0.2, 1.004), (-0.2, 1.004)], (116, 110, 106))
+    pen.curve(
+        [
+            (-0.3, 0.98),
+            (-0.26, 0.89),
+            (-0.1, 0.86),
+            (0.12, 0.87),
+            (0.28, 0.9),
+            (0.32, 0.985),
+            (0.2, 1.004),
+            (-0.2, 1.004),
+        ],
+        (116, 110, 106),
+    )
     pen.polygon([(-0.105, 0.24), (0.105, 0.24), (0.165, 0.92), (-0.165, 0.92)], banded)
     pen.polygon([(0.05, 0.24), (0.105, 0.24), (0.165, 0.92), (0.09, 0.92)], shade(walls, -0.22))
     pen.rectangle(-0.14, 0.22, 0.14, 0.25, (64, 62, 66))
@@ -130,19 +142,63 @@ def _draw_windmill(pen: Pen, look: Look) -> None:
         tip = (dx * 0.5, 0.345 + dy * 0.5)
         across = (-dy * 0.14, dx * 0.14)
         start = (dx * 0.12, 0.345 + dy * 0.12)
-        pen.polygon([start, tip, (tip[0] + across[0], tip[1] + across[1]), (start[0] + across[0], start[1] + across[1])], (236, 228, 208))
+        pen.polygon(
+            [start, tip, (tip[0] + across[0], tip[1] + across[1]), (start[0] + across[0], start[1] + across[1])],
+            (236, 228, 208),
+        )
         pen.line([(0, 0.345), tip], 0.02, (96, 76, 60))
     pen.ellipse(0, 0.345, 0.035, 0.035, (96, 76, 60))
 
 
 def _draw_mountain(pen: Pen, look: Look) -> None:
     rock = _walls(look)
-    ridge = [(-1.0, 1.0), (-0.66, 0.6), (-0.5, 0.66), (-0.16, 0.14), (-0.06, 0.05), (0.02, 0.0), (0.1, 0.09), (0.3, 0.38), (0.42, 0.34), (0.7, 0.7), (1.0, 1.0)]
+    ridge = [
+        (-1.0, 1.0),
+        (-0.66, 0.6),
+        (-0.5, 0.66),
+        (-0.16, 0.14),
+        (-0.06, 0.05),
+        (0.02, 0.0),
+        (0.1, 0.09),
+        (0.3, 0.38),
+        (0.42, 0.34),
+        (0.7, 0.7),
+        (1.0, 1.0),
+    ]
     pen.polygon(ridge, rock)
-    pen.polygon([(0.02, 0.0), (0.1, 0.09), (0.3, 0.38), (0.42, 0.34), (0.7, 0.7), (1.0, 1.0), (0.25, 1.0), (0.12, 0.7), (0.18, 0.45), (0.05, 0.25)], shade(rock, -0.25))
+    pen.polygon(
+        [
+            (0.02, 0.0),
+            (0.1, 0.09),
+            (0.3, 0.38),
+            (0.42, 0.34),
+            (0.7, 0.7),
+            (1.0, 1.0),
+            (0.25, 1.0),
+            (0.12, 0.7),
+            (0.18, 0.45),
+            (0.05, 0.25),
+        ],
+        shade(rock, -0.25),
+    )
     pen.polygon([(-0.5, 0.66), (-0.4, 0.8), (-0.5, 1.0), (-0.62, 0.85)], shade(rock, -0.18))
     if look["top"] == "snowy":
-        pen.polygon([(0.02, 0.0), (0.1, 0.09), (0.22, 0.27), (0.14, 0.24), (0.1, 0.33), (0.02, 0.22), (-0.06, 0.34), (-0.12, 0.24), (-0.23, 0.26), (-0.16, 0.14), (-0.06, 0.05)], (250, 250, 252))
+        pen.polygon(
+            [
+                (0.02, 0.0),
+                (0.1, 0.09),
+                (0.22, 0.27),
+                (0.14, 0.24),
+                (0.1, 0.33),
+                (0.02, 0.22),
+                (-0.06, 0.34),
+                (-0.12, 0.24),
+                (-0.23, 0.26),
+                (-0.16, 0.14),
+                (-0.06, 0.05),
+            ],
+            (250, 250, 252),
+        )
         pen.polygon([(0.42, 0.34), (0.5, 0.44), (0.42, 0.42), (0.36, 0.46), (0.33, 0.375)], (236, 240, 246))
 
 
@@ -159,7 +215,9 @@ def _draw_bridge(pen: Pen, look: Look) -> None:
     for side in (-1.0, 1.0):
         pen.line([(side * 0.85, 0.04), (side * 1.38, 0.64)], 0.035, tower)
         for step in (0.25, 0.5, 0.75):
-            pen.line([(side * (0.85 + 0.53 * step), 0.04 + 0.6 * step), (side * (0.85 + 0.53 * step), 0.64)], 0.014, tower)
+            pen.line(
+                [(side * (0.85 + 0.53 * step), 0.04 + 0.6 * step), (side * (0.85 + 0.53 * step), 0.64)], 0.014, tower
+            )
     pen.rectangle(-1.45, 0.62, 1.45, 0.74, deck)
     pen.rectangle(-1.45, 0.7, 1.45, 0.74, shade(deck, -0.3))
 
@@ -218,11 +276,14 @@ def _kind(
         if roofed:
             found.append(Trait("roof", (look["roof"],), f"with a {look['roof']} roof", least=1200))
         if name == "mountain":
-            words = "with snow on its top" if look["top"] == "snowy" else "without snow"
-            found.append(Trait("top", (look["top"],), words, least=1500))
+            top = "with snow on its top" if look["top"] == "snowy" else "without snow"
+            found.append(Trait("top", (look["top"],), top, least=1500))
         if name == "sign":
-            words = "with its name on it" if look["lettering"] else None
-            found.append(Trait("lettering", (look["lettering"],), words, least=2500))
+            found.append(
+                Trait(
+                    "lettering", (look["lettering"],), "with its name on it" if look["lettering"] else None, least=2500
+                )
+            )
         return tuple(found)
 
     return Kind(
@@ -252,7 +313,11 @@ PLACES: Final = {
     "skyscraper": _kind("skyscraper", _draw_skyscraper, (0.6, 0.95)),
     "church": _kind("church", _draw_church, (0.45, 0.75)),
     "windmill": _kind("windmill", _draw_windmill, (0.45, 0.75)),
-    "mountain": _kind("mountain", _draw_mountain, (0.4, 0.66), ("grey", "brown", "green", "purple", "blue"), roofed=False),
-    "bridge": _kind("bridge", _draw_bridge, (0.24, 0.42), ("red", "grey", "green", "blue", "orange", "white"), roofed=False),
+    "mountain": _kind(
+        "mountain", _draw_mountain, (0.4, 0.66), ("grey", "brown", "green", "purple", "blue"), roofed=False
+    ),
+    "bridge": _kind(
+        "bridge", _draw_bridge, (0.24, 0.42), ("red", "grey", "green", "blue", "orange", "white"), roofed=False
+    ),
     "sign": _kind("sign", _draw_sign, (0.18, 0.36), ("green", "blue", "white", "yellow", "brown"), roofed=False),
 }

@@ -155,9 +155,7 @@ def _lay(picture: np.ndarray, patch: Patch, place: Place, inner: tuple[slice, sl
     under[:] = np.minimum(colour + (under * rest[..., None] >> 8), 255)
 
 
-def _sight(
-    owner: np.ndarray, index: int, place: Place, patch: Patch, inner: tuple[slice, slice]
-) -> Sight:
+def _sight(owner: np.ndarray, index: int, place: Place, patch: Patch, inner: tuple[slice, slice]) -> Sight:
     visible: Bool[np.ndarray, "height width"] = owner == index
     parts = _cut(patch.parts, place, inner)[visible[inner]]
     whole = patch.parts[patch.coverage >= HALF]
@@ -184,4 +182,4 @@ def _lit(picture: np.ndarray, light: Light, seed: tuple[int, ...]) -> UInt8[np.n
         shape = (height, width, 1)
         lit += rng.integers(-light.noise, light.noise + 1, shape, dtype=np.int8)
         lit += rng.integers(-light.noise, light.noise + 1, shape, dtype=np.int8)
-    return np.clip(lit, 0, 255).astype(np.uint8)
+    return np.asarray(lit.clip(0, 255), dtype=np.uint8)

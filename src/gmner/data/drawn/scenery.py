@@ -49,7 +49,9 @@ def _draw_park(pen: Pen, rng: Generator, aspect: float) -> None:
     _draw_hills(pen, rng, aspect, 0.58, (126, 176, 112))
     _draw_ground(pen, aspect, 0.62, (104, 160, 86), (84, 138, 72))
     for _ in range(int(rng.integers(2, 5))):
-        _draw_tree(pen, between(rng, 0, 1) * aspect, between(rng, 0.6, 0.68), between(rng, 0.12, 0.24), pick(rng, _LEAVES))
+        _draw_tree(
+            pen, between(rng, 0, 1) * aspect, between(rng, 0.6, 0.68), between(rng, 0.12, 0.24), pick(rng, _LEAVES)
+        )
     _draw_tufts(pen, rng, aspect, 0.66, (76, 128, 66))
 
 
@@ -59,8 +61,28 @@ def _draw_beach(pen: Pen, rng: Generator, aspect: float) -> None:
     for _ in range(14):
         x, y = between(rng, 0, 1) * aspect, between(rng, 0.5, 0.66)
         pen.line([(x, y), (x + 0.07, y)], 0.005, (126, 190, 210))
-    pen.curve([(-0.1, 1.1), (-0.1, 0.67), (aspect * 0.3, 0.64), (aspect * 0.7, 0.68), (aspect + 0.1, 0.65), (aspect + 0.1, 1.1)], (246, 246, 240))
-    pen.curve([(-0.1, 1.1), (-0.1, 0.69), (aspect * 0.3, 0.66), (aspect * 0.7, 0.7), (aspect + 0.1, 0.67), (aspect + 0.1, 1.1)], (232, 212, 164))
+    pen.curve(
+        [
+            (-0.1, 1.1),
+            (-0.1, 0.67),
+            (aspect * 0.3, 0.64),
+            (aspect * 0.7, 0.68),
+            (aspect + 0.1, 0.65),
+            (aspect + 0.1, 1.1),
+        ],
+        (246, 246, 240),
+    )
+    pen.curve(
+        [
+            (-0.1, 1.1),
+            (-0.1, 0.69),
+            (aspect * 0.3, 0.66),
+            (aspect * 0.7, 0.7),
+            (aspect + 0.1, 0.67),
+            (aspect + 0.1, 1.1),
+        ],
+        (232, 212, 164),
+    )
     _draw_tufts(pen, rng, aspect, 0.74, (212, 190, 140))
 
 
@@ -71,7 +93,11 @@ def _draw_desert(pen: Pen, rng: Generator, aspect: float) -> None:
     _draw_ground(pen, aspect, 0.66, (222, 170, 116), (196, 144, 96))
     for _ in range(int(rng.integers(1, 4))):
         x, y, size = between(rng, 0, 1) * aspect, between(rng, 0.66, 0.74), between(rng, 0.08, 0.16)
-        for points in ([(0, 0), (0, -1)], [(0, -0.4), (0.3, -0.45), (0.3, -0.75)], [(0, -0.3), (-0.28, -0.35), (-0.28, -0.6)]):
+        for points in (
+            [(0, 0), (0, -1)],
+            [(0, -0.4), (0.3, -0.45), (0.3, -0.75)],
+            [(0, -0.3), (-0.28, -0.35), (-0.28, -0.6)],
+        ):
             pen.line([(x + px * size, y + py * size) for px, py in points], 0.18 * size, (92, 128, 84))
     _draw_tufts(pen, rng, aspect, 0.74, (182, 130, 86))
 
@@ -83,7 +109,10 @@ def _draw_snow(pen: Pen, rng: Generator, aspect: float) -> None:
         x, y, size = between(rng, 0, 1) * aspect, between(rng, 0.6, 0.68), between(rng, 0.1, 0.2)
         pen.rectangle(x - 0.02 * size, y - 0.2 * size, x + 0.02 * size, y, (94, 74, 62))
         for top, low, half in ((1.2, 0.65, 0.26), (0.95, 0.4, 0.34), (0.7, 0.15, 0.42)):
-            pen.polygon([(x, y - top * size), (x + half * size, y - low * size), (x - half * size, y - low * size)], (88, 122, 116))
+            pen.polygon(
+                [(x, y - top * size), (x + half * size, y - low * size), (x - half * size, y - low * size)],
+                (88, 122, 116),
+            )
     for _ in range(60):
         radius = between(rng, 0.003, 0.008)
         pen.ellipse(between(rng, 0, 1) * aspect, between(rng, 0, 1), radius, radius, (250, 252, 255))
@@ -130,7 +159,9 @@ def _draw_room(pen: Pen, rng: Generator, aspect: float) -> None:
     floor = pick(rng, ((170, 128, 92), (150, 140, 130), (188, 152, 110)))
     _draw_ground(pen, aspect, 0.74, floor, shade(floor, -0.12))
     for column in range(int(aspect / 0.2) + 2):
-        pen.line([(column * 0.2, 0.74), ((column * 0.2 - aspect / 2) * 1.7 + aspect / 2, 1.0)], 0.004, shade(floor, -0.2))
+        pen.line(
+            [(column * 0.2, 0.74), ((column * 0.2 - aspect / 2) * 1.7 + aspect / 2, 1.0)], 0.004, shade(floor, -0.2)
+        )
     pen.rectangle(0, 0.72, aspect, 0.745, shade(wall, 0.5))
     if happens(rng, 0.6):
         x = between(rng, 0.08, 0.75) * aspect
@@ -145,7 +176,9 @@ def _draw_stage(pen: Pen, rng: Generator, aspect: float) -> None:
     for _ in range(int(rng.integers(2, 5))):
         x, foot = between(rng, 0.1, 0.9) * aspect, between(rng, 0.1, 0.9) * aspect
         for width, amount in ((0.2, 0.0), (0.13, 0.12), (0.06, 0.26)):
-            pen.polygon([(x - 0.015, 0), (x + 0.015, 0), (foot + width, 0.82), (foot - width, 0.82)], shade(glow, amount))
+            pen.polygon(
+                [(x - 0.015, 0), (x + 0.015, 0), (foot + width, 0.82), (foot - width, 0.82)], shade(glow, amount)
+            )
     curtain = pick(rng, ((122, 34, 44), (70, 40, 86), (38, 60, 96)))
     for side in (0.0, 1.0):
         for fold in range(5):
@@ -181,7 +214,9 @@ def _draw_studio(pen: Pen, rng: Generator, aspect: float) -> None:
     if happens(rng, 0.5):
         for _ in range(14):
             radius = between(rng, 0.02, 0.07)
-            pen.ellipse(between(rng, 0, 1) * aspect, between(rng, 0, 1), radius, radius, shade(tone, between(rng, 0.12, 0.3)))
+            pen.ellipse(
+                between(rng, 0, 1) * aspect, between(rng, 0, 1), radius, radius, shade(tone, between(rng, 0.12, 0.3))
+            )
 
 
 def _draw_press_wall(pen: Pen, rng: Generator, aspect: float) -> None:
@@ -237,20 +272,39 @@ def _draw_tufts(pen: Pen, rng: Generator, aspect: float, top: float, tone: Colou
 
 _LEAVES: Final = ((96, 146, 84), (116, 156, 82), (84, 132, 92), (142, 150, 80))
 _CROWD: Final = ((150, 126, 116), (176, 152, 140), (124, 130, 150), (160, 160, 168), (136, 112, 120), (196, 180, 168))
-_DAY: Final = (((122, 178, 226), (216, 234, 246)), ((150, 190, 214), (238, 236, 226)), ((244, 178, 140), (250, 226, 196)), ((168, 182, 200), (222, 226, 230)))
+_DAY: Final = (
+    ((122, 178, 226), (216, 234, 246)),
+    ((150, 190, 214), (238, 236, 226)),
+    ((244, 178, 140), (250, 226, 196)),
+    ((168, 182, 200), (222, 226, 230)),
+)
 
 BACKDROPS: Final = {
     "park": Backdrop("in a park", _draw_park, _DAY, 0.64, True),
     "beach": Backdrop("on a beach", _draw_beach, _DAY, 0.7, True),
-    "desert": Backdrop("in a desert", _draw_desert, (((240, 168, 120), (252, 222, 176)), ((140, 190, 220), (246, 226, 200))), 0.68, True),
-    "snow": Backdrop("in the snow", _draw_snow, (((176, 196, 220), (230, 236, 244)), ((196, 190, 210), (236, 230, 236))), 0.64, True),
-    "night": Backdrop("at night", _draw_night, (((20, 26, 56), (62, 66, 112)), ((26, 20, 50), (96, 66, 104))), 0.64, True),
+    "desert": Backdrop(
+        "in a desert",
+        _draw_desert,
+        (((240, 168, 120), (252, 222, 176)), ((140, 190, 220), (246, 226, 200))),
+        0.68,
+        True,
+    ),
+    "snow": Backdrop(
+        "in the snow", _draw_snow, (((176, 196, 220), (230, 236, 244)), ((196, 190, 210), (236, 230, 236))), 0.64, True
+    ),
+    "night": Backdrop(
+        "at night", _draw_night, (((20, 26, 56), (62, 66, 112)), ((26, 20, 50), (96, 66, 104))), 0.64, True
+    ),
     "street": Backdrop("in a street", _draw_street, _DAY, 0.7, True),
     "room": Backdrop("in a room", _draw_room, _DAY, 0.76, False),
-    "stage": Backdrop("on a stage", _draw_stage, (((30, 24, 44), (56, 44, 66)), ((22, 28, 44), (40, 56, 78))), 0.82, False),
+    "stage": Backdrop(
+        "on a stage", _draw_stage, (((30, 24, 44), (56, 44, 66)), ((22, 28, 44), (40, 56, 78))), 0.82, False
+    ),
     "stadium": Backdrop("in a stadium", _draw_stadium, _DAY, 0.6, True),
     "studio": Backdrop("against a plain wall", _draw_studio, (((178, 178, 178), (150, 150, 150)),), 0.8, False),
-    "press wall": Backdrop("in front of a press wall", _draw_press_wall, (((200, 200, 200), (180, 180, 180)),), 0.86, False),
+    "press wall": Backdrop(
+        "in front of a press wall", _draw_press_wall, (((200, 200, 200), (180, 180, 180)),), 0.86, False
+    ),
 }
 
 
@@ -258,7 +312,14 @@ BACKDROPS: Final = {
 
 
 def _draw_bush(pen: Pen) -> None:
-    for x, y, radius, amount in ((0.15, 0.75, 0.24, -0.12), (0.85, 0.75, 0.24, -0.12), (0.35, 0.55, 0.3, -0.05), (0.66, 0.52, 0.3, -0.05), (0.5, 0.42, 0.3, 0.05), (0.5, 0.8, 0.4, 0.0)):
+    for x, y, radius, amount in (
+        (0.15, 0.75, 0.24, -0.12),
+        (0.85, 0.75, 0.24, -0.12),
+        (0.35, 0.55, 0.3, -0.05),
+        (0.66, 0.52, 0.3, -0.05),
+        (0.5, 0.42, 0.3, 0.05),
+        (0.5, 0.8, 0.4, 0.0),
+    ):
         pen.ellipse(x, y, radius * 0.75, radius, shade((74, 124, 70), amount))
     for x, y in ((0.3, 0.5), (0.55, 0.3), (0.7, 0.6), (0.45, 0.65), (0.2, 0.8), (0.8, 0.85)):
         pen.ellipse(x, y, 0.04, 0.05, (112, 158, 92))
@@ -288,7 +349,10 @@ def _draw_lamp_post(pen: Pen) -> None:
 
 def _draw_plant(pen: Pen) -> None:
     for x, y in ((0.1, 0.2), (0.3, 0.05), (0.5, 0.0), (0.7, 0.05), (0.9, 0.2)):
-        pen.curve([(0.5, 0.72), (x - 0.09, y + 0.2), (x, y), (x + 0.09, y + 0.2)], shade((72, 128, 84), 0.1 if x == 0.5 else -0.05))
+        pen.curve(
+            [(0.5, 0.72), (x - 0.09, y + 0.2), (x, y), (x + 0.09, y + 0.2)],
+            shade((72, 128, 84), 0.1 if x == 0.5 else -0.05),
+        )
     pen.polygon([(0.22, 0.64), (0.78, 0.64), (0.7, 1.0), (0.3, 1.0)], (188, 112, 80))
     pen.rectangle(0.18, 0.6, 0.82, 0.7, (166, 94, 66))
 

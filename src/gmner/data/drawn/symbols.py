@@ -34,7 +34,9 @@ def draw_symbol(pen: Pen, name: str, x: float, y: float, radius: float, ink: Col
         for top, width, low in ((-1.0, 0.45, -0.3), (-0.6, 0.62, 0.15), (-0.2, 0.8, 0.6)):
             pen.polygon(at((0, top), (width, low), (-width, low)), ink)
     elif name == "crown":
-        pen.polygon(at((-0.9, -0.55), (-0.45, 0.05), (0, -0.8), (0.45, 0.05), (0.9, -0.55), (0.75, 0.7), (-0.75, 0.7)), ink)
+        pen.polygon(
+            at((-0.9, -0.55), (-0.45, 0.05), (0, -0.8), (0.45, 0.05), (0.9, -0.55), (0.75, 0.7), (-0.75, 0.7)), ink
+        )
         for px, py in ((-0.9, -0.6), (0, -0.85), (0.9, -0.6)):
             pen.ellipse(x + px * r, y + py * r, 0.14 * r, 0.14 * r, ink)
         pen.rectangle(x - 0.72 * r, y + 0.38 * r, x + 0.72 * r, y + 0.5 * r, ground)
