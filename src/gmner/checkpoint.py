@@ -24,6 +24,7 @@ def save(folder: Path, config: object, tensors: "Mapping[str, torch.Tensor]") ->
     write_toml(config, folder / CONFIG_FILE)
     unfinished = folder / f"{TENSOR_FILE}.part"
     save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, str(unfinished))
+    unfinished.chmod(0o644)  # safetensors makes it private
     unfinished.replace(folder / TENSOR_FILE)
 
 

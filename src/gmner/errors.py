@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class GmnerError(Exception):
@@ -13,6 +14,17 @@ class GmnerError(Exception):
     def __init__(self, given: str, *, allowed: str, todo: str) -> None:
         super().__init__(f"{given}; {allowed}; {todo}.")
         self.given, self.allowed, self.todo = given, allowed, todo
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors travel between processes: made again from what they hold, without their constructors."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[GmnerError], arguments: tuple[Any, ...], values: dict[str, Any]) -> GmnerError:
+    error = kind.__new__(kind)
+    error.args = arguments
+    error.__dict__.update(values)
+    return error
 
 
 class TextError(GmnerError):
@@ -45,6 +57,10 @@ class ConfigError(GmnerError):
 
 class CheckpointError(GmnerError):
     """A checkpoint that is missing, damaged, partial or of another model."""
+
+
+class LLMError(GmnerError):
+    """A language model that can not be asked, gave no answer, or may not be asked any more."""
 
 
 class MissingPackageError(GmnerError):

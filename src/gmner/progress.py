@@ -27,16 +27,17 @@ class RateColumn(ProgressColumn):
 
 
 def progress_bar(unit: str, *, shown: bool = True) -> Progress:
-    """A bar that counts `unit`s and goes away when the work is done."""
+    """A bar that counts `unit`s and goes away when the work is done; without a terminal or `shown` it is silent."""
+    console = Console(stderr=True)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         RateColumn(unit),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
-        disable=not shown,
+        disable=not (shown and console.is_terminal),
     )

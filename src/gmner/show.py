@@ -2,19 +2,19 @@
 
 import re
 from collections.abc import Sequence
-from functools import cache
-from itertools import groupby, pairwise
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFilter
 
 from gmner.errors import EntityError, ImageError
+from gmner.fonts import Letters
 from gmner.geometry import clip_box, decode_mask, mask_area, mask_box
-from gmner.image import Picture
-from gmner.types import Box, Entity, Mask, Prediction
+from gmner.image import Picture, open_image
+from gmner.types import Box, Entity, Example, Mask, Prediction
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,6 +25,9 @@ COLOURS: Final = (
 )
 """One colour an entity, in order: those of Okabe and Ito, then four of Paul Tol's, which stay apart for the
 colour-blind. Past the last they begin again; every entity also carries its number."""
+
+WIDE: Final = 120
+"""Columns of a terminal from which on a table has room for reasons."""
 
 _INK: Final = "#1A1A1A"
 _QUIET: Final = "#5A5A5A"
@@ -95,19 +98,21 @@ def draw(picture: Picture | None, entities: Sequence[Entity], text: str = "") ->
     return sheet
 
 
-def save_overlay(
-    path: str | PathLike[str], picture: Picture | None, entities: Sequence[Entity], text: str = ""
-) -> None:
-    """Write `draw(picture, entities, text)` to a file; its name ends in .png, .jpg or .webp.
+def save_overlay(path: str | PathLike[str], post: Example | Prediction) -> None:
+    """Write the drawing of a post, with its picture if it has one, to a file that ends in .png, .jpg or .webp.
+
+    Of an example the gold entities are drawn, of a prediction the predicted ones.
 
     Raises:
-        ImageError: the name ends otherwise.
+        ImageError: the name ends otherwise, or the post's picture can not be opened.
         EntityError: a mask is of another size than the picture, or damaged.
         OSError: the file can not be written.
     """
     if Path(path).suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise ImageError(f"overlay {str(path)!r}", allowed="overlays are .png, .jpg or .webp files", todo="rename it")
-    draw(picture, entities, text).save(path)
+    image = post.image if isinstance(post, Example) else post.example.image
+    picture = None if image is None else open_image(image)
+    draw(picture, post.entities or (), post.text).save(path)
 
 
 # Regions
@@ -179,7 +184,7 @@ def _draw_box(pen: ImageDraw.ImageDraw, box: Box, paint: str, line: int) -> None
         pen.rectangle((box.x1 + 1, box.y1 + 1, x2 - 1, y2 - 1), outline=paint, width=line)
 
 
-def _tag_words(index: int, entity: Entity, letters: "Letters", room: float) -> str:
+def _tag_words(index: int, entity: Entity, letters: Letters, room: float) -> str:
     """Number, words and type, if they can be lettered and fit into the picture's width; the text below has them."""
     number = f"{index + 1}"
     for words in (f"{number} {_one_line(entity.text)} · {entity.type}", f"{number} {entity.type}", number):
@@ -229,7 +234,7 @@ class _Word(NamedTuple):
     """What is written without a line break: on a coloured ground, or over a coloured line, or plainly."""
 
     text: str
-    letters: "Letters"
+    letters: Letters
     ink: str = _INK
     ground: str | None = None
     rule: str | None = None
@@ -252,7 +257,7 @@ def _draw_legend(width: int, text: str, entities: Sequence[Entity], absent: str)
     return _set_words(words, width, size)
 
 
-def _text_words(text: str, entities: Sequence[Entity], letters: "Letters", small: "Letters") -> list[_Word]:
+def _text_words(text: str, entities: Sequence[Entity], letters: Letters, small: Letters) -> list[_Word]:
     words: list[_Word] = []
     for start, end, inside in segments(text, entities):
         innermost = inside[-1] if inside else None
@@ -304,86 +309,6 @@ def _set_words(words: Sequence[_Word], width: int, size: int) -> Image.Image:
     return sheet
 
 
-# Letters and colours
-
-
-class Letters:
-    """Text of one size in whatever fonts have its glyphs, first the one that has most of `sample`.
-
-    Pillow's own font has little more than ASCII, so the fonts of the system are asked for the rest.
-    """
-
-    def __init__(self, size: int, sample: str) -> None:
-        characters = set(sample)
-        self.size = size
-        self.fonts = sorted(_fonts(size), key=lambda font: sum(not _has_glyph(font, c) for c in characters))
-
-    def can_write(self, text: str) -> bool:
-        """Whether every character has a glyph in some font."""
-        return all(any(_has_glyph(font, character) for font in self.fonts) for character in text)
-
-    def width(self, text: str) -> float:
-        return sum(font.getlength(piece, direction=_direction(font)) for piece, font in self._runs(text))
-
-    def write(self, pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, ink: str) -> None:
-        """Write `text` from `at`, the left end of its baseline."""
-        x, y = at
-        for piece, font in self._runs(text):
-            pen.text((x, y), piece, fill=ink, font=font, anchor="ls", direction=_direction(font))
-            x += font.getlength(piece, direction=_direction(font))
-
-    def _runs(self, text: str) -> list[tuple[str, ImageFont.FreeTypeFont]]:
-        """The text in pieces of one font each: whole if one font has it all, so that its letters match and join."""
-        for font in self.fonts:
-            if all(_has_glyph(font, character) for character in text):
-                return [(text, font)]
-        fonts = [next((font for font in self.fonts if _has_glyph(font, c)), self.fonts[0]) for c in text]
-        runs = groupby(zip(text, fonts, strict=True), key=lambda pair: id(pair[1]))
-        pairs = [list(run) for _, run in runs]
-        return [("".join(character for character, _ in run), run[0][1]) for run in pairs]
-
-
-_SYSTEM_FONTS: Final = (  # wide coverage first; Pillow looks for them where the system keeps its fonts
-    *("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf", "segoeui.ttf"),
-    *("NotoSansCJK-Regular.ttc", "wqy-zenhei.ttc", "PingFang.ttc", "msyh.ttc", "malgun.ttf", "YuGothM.ttc"),
-    *("NotoSansArabic-Regular.ttf", "NotoSansHebrew-Regular.ttf", "NotoSansDevanagari-Regular.ttf"),
-    *("NotoSansThai-Regular.ttf", "Nirmala.ttf", "NotoEmoji-Regular.ttf", "seguiemj.ttf"),
-)
-
-
-@cache
-def _system_fonts() -> tuple[str, ...]:
-    """The files of those fonts that this system has."""
-    paths = []
-    for name in _SYSTEM_FONTS:
-        try:
-            path = ImageFont.truetype(name, 10).path
-        except OSError:
-            continue
-        paths.append(path if isinstance(path, str) else name)
-    return tuple(paths)
-
-
-@cache
-def _fonts(size: int) -> tuple[ImageFont.FreeTypeFont, ...]:
-    own = ImageFont.load_default(size)
-    fonts = [ImageFont.truetype(path, size) for path in _system_fonts()]
-    return (own, *fonts) if isinstance(own, ImageFont.FreeTypeFont) else tuple(fonts)
-
-
-@cache
-def _has_glyph(font: ImageFont.FreeTypeFont, character: str) -> bool:
-    """Whether a font draws a character otherwise than the box for what it lacks (here a code that no font has)."""
-    if character.isspace():
-        return True
-    return bytes(font.getmask(character)) != bytes(font.getmask("\uffff"))
-
-
-def _direction(font: ImageFont.FreeTypeFont) -> str | None:
-    """Numbers and types stand left and right of a name, whatever its script; the basic layout knows nothing else."""
-    return "ltr" if font.layout_engine == ImageFont.Layout.RAQM else None
-
-
 def _letter_size(width: int) -> int:
     """The height of letters on a sheet of this width, in pixels."""
     return max(15, width // 48)
@@ -407,8 +332,8 @@ def _luminance(paint: str) -> float:
 # A table for the terminal
 
 
-def text_table(predictions: Sequence[Prediction]) -> "Table":
-    """A rich table with a row for every entity: post, entity, type, visible, box, mask and who said why.
+def text_table(predictions: Sequence[Prediction], *, why: bool = True) -> "Table":
+    """A rich table with a row for every entity: post, entity, type, visible, box, mask and, if wanted, who said why.
 
     `visible` is the probability that the entity can be seen, or yes and no where none was given; `box` is that of
     the first region in pixels, `mask` its share of the picture. What posts say is shown as it is: neither markup
@@ -418,7 +343,8 @@ def text_table(predictions: Sequence[Prediction]) -> "Table":
     from rich.text import Text
 
     table = Table(header_style="bold", expand=False)
-    for name in ("post", "entity", "type", "visible", "box", "mask", "why"):
+    names = ("post", "entity", "type", "visible", "box", "mask", *(("why",) if why else ()))
+    for name in names:
         numbers = name in ("visible", "box", "mask")
         table.add_column(name, justify="right" if numbers else "left", overflow="fold")
     for number, prediction in enumerate(predictions, 1):
@@ -426,7 +352,8 @@ def text_table(predictions: Sequence[Prediction]) -> "Table":
         rows = [_cells(entity) for entity in prediction.entities] or [("no entities", "", "", "", "", "")]
         for position, cells in enumerate(rows):
             last = position == len(rows) - 1
-            table.add_row(*map(Text, map(_plain, (post if position == 0 else "", *cells))), end_section=last)
+            shown = (post if position == 0 else "", *cells)[: len(names)]
+            table.add_row(*map(Text, map(_plain, shown)), end_section=last)
     return table
 
 

@@ -1,8 +1,9 @@
 """Words, BIO tags and spans, and the way between token offsets (benchmarks) and character offsets (users)."""
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
+
+import regex
 
 from gmner.errors import DataError, EntityError, TextError
 from gmner.types import ENTITY_TYPES, Entity, EntityType, Example, entity_type
@@ -11,10 +12,10 @@ OUTSIDE: Final = "O"
 TAGS: Final[tuple[str, ...]] = (OUTSIDE, *(f"{prefix}-{kind}" for kind in ENTITY_TYPES for prefix in "BI"))
 """The tags of a BIO tagger in the order of its output columns."""
 
-_WORD: Final = re.compile(
-    r"https?://\S+"  # a link is one word
-    r"|[^\W_]+(?:-[^\W_]+)*"  # letters and digits, joined by hyphens
-    r"|\S"  # anything else stands alone: @ # _ ' emoji
+_WORD: Final = regex.compile(
+    r"https?://[^\s\x1c-\x1f]+"  # a link is one word
+    r"|[\p{L}\p{N}][\p{L}\p{N}\p{M}]*(?:-[\p{L}\p{N}][\p{L}\p{N}\p{M}]*)*"  # letters and digits, joined by hyphens
+    r"|(?![\s\x1c-\x1f])\X"  # anything else stands alone: @ # _ ' and an emoji with all that belongs to it
 )
 
 

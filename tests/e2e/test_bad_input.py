@@ -85,6 +85,16 @@ def test_neither_text_nor_file() -> None:
     assert "--output" in sentence(["predict", "--input", "posts.jsonl"])
 
 
+def test_settings_that_a_system_does_not_have(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("colour = 3", encoding="utf-8")
+    given = ["predict", "--text", "Ada", "--config", str(tmp_path / "s.toml")]
+    assert "colour" in sentence(given)
+    (tmp_path / "s.toml").write_text("windows = true", encoding="utf-8")
+    result = CliRunner().invoke(app, ["predict", "--text", "Ada in Rome " * 300, "--json", *given[3:]])
+    assert result.exit_code == 0, result.exception
+    assert "windows" in json.loads(result.stdout)["notes"][-1]
+
+
 def test_malformed_rows_are_set_aside_with_their_line(pictures: dict[str, Path], tmp_path: Path) -> None:
     rows = [
         json.dumps({"id": "good", "text": "Ada Lovelace in Rome", "image": "good.jpg"}),

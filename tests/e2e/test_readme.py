@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.tree import with_tree
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -108,23 +109,18 @@ def test_every_row_shown_has_the_form_that_is_read(row: str) -> None:
 
 
 def test_the_tree_is_the_tree() -> None:
-    [tree] = [block for block in blocks("text") if "src/gmner/" in block]
-    shown: set[str] = set()
-    parents: list[str] = []
-    for line in tree.splitlines():
-        name = line.split("  ")[0] if not line.startswith(" ") else line.strip().split("  ")[0]
-        depth = (len(line) - len(line.lstrip())) // 2
-        parents[depth:] = [name]
-        shown.add("".join(parents[: depth + 1]))
-    tracked = subprocess.run(
-        ["git", "ls-files", "src/gmner"], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    ).stdout.split()
-    modules = {path for path in tracked if path.endswith(".py") and not path.endswith("__init__.py")}
-    assert {path for path in shown if path.endswith(".py")} == modules
-    for path in shown:
-        assert (REPOSITORY / path).exists(), path
+    assert with_tree(README) == README, "run `python -m tests.tree`"
 
 
 def test_importing_is_light() -> None:
     probe = "import sys, gmner; print('torch' in sys.modules, 'transformers' in sys.modules, 'cv2' in sys.modules)"
     assert run([sys.executable, "-c", probe], REPOSITORY).stdout.split() == ["False", "False", "False"]
+
+
+@pytest.mark.slow
+def test_the_code_of_add_a_model_runs(workplace: Path) -> None:
+    page = (REPOSITORY / "docs" / "add-a-model.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL))
+    finished = run([sys.executable, "-c", code], workplace)
+    assert finished.returncode == 0, finished.stderr
+    assert "('Ada Lovelace', 1.0" in finished.stdout

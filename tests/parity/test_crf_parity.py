@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from tests.shared import SHARED, needs_shared
+
 from gmner.verify import verify
-from shared import SHARED, needs_shared
 
 CASES, OUTPUTS_A_CASE = 4, 12
 

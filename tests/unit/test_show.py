@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor, ImageFont
 from rich.console import Console
 
-from gmner import show
+from gmner import fonts, show
 from gmner.errors import EntityError, ImageError
 from gmner.geometry import encode_mask
 from gmner.show import COLOURS, contrast, draw, ink_on, place_tag, save_overlay, segments, text_table
@@ -154,8 +154,8 @@ def test_any_script_can_be_drawn(text: str) -> None:
 
 
 def test_where_no_font_has_a_glyph_the_number_stands_for_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(show, "_fonts", lambda size: (ImageFont.load_default(size),))
-    latin = show.Letters(20, "")
+    monkeypatch.setattr(fonts, "_fonts", lambda size: (ImageFont.load_default(size),))
+    latin = fonts.Letters(20, "")
     assert latin.can_write("Grace Hopper") and not latin.can_write("习近平")
     assert show._tag_words(4, hopper(), latin, 800) == "5 Grace Hopper · PER"
     assert show._tag_words(4, Entity("习近平", "PER"), latin, 800) == "5 PER"
@@ -164,21 +164,33 @@ def test_where_no_font_has_a_glyph_the_number_stands_for_the_words(monkeypatch: 
 
 
 def test_letters_of_several_fonts_are_as_wide_as_their_parts() -> None:
-    letters = show.Letters(20, "")
+    letters = fonts.Letters(20, "")
     assert letters.width("Łódź") > 0 and letters.width("") == 0
     assert letters.width("ab习cd") == pytest.approx(sum(letters.width(part) for part in ("ab", "习", "cd")))
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a.png", "PNG"), ("a.JPG", "JPEG"), ("a.webp", "WEBP")])
 def test_overlays_are_written(tmp_path: Path, name: str, kind: str) -> None:
-    save_overlay(tmp_path / name, GREY, [hopper(boxes=(Box(0, 0, 50, 50),))], TEXT)
+    post = Example(text=TEXT, image=GREY)
+    save_overlay(tmp_path / name, Prediction(example=post, entities=(hopper(boxes=(Box(0, 0, 50, 50),)),)))
     with Image.open(tmp_path / name) as image:
         assert image.format == kind and image.width == 800
 
 
-def test_overlays_of_other_formats_are_not(tmp_path: Path) -> None:
+def test_of_an_example_the_gold_entities_are_drawn(tmp_path: Path) -> None:
+    gold = (hopper(boxes=(Box(0, 0, 50, 50),)), navy())
+    save_overlay(tmp_path / "gold.png", Example(text=TEXT, image=GREY, entities=gold))
+    with Image.open(tmp_path / "gold.png") as image:
+        assert image.convert("RGB").tobytes() == draw(GREY, gold, TEXT).tobytes()
+    save_overlay(tmp_path / "unknown.png", Example(text=TEXT))
+    assert (tmp_path / "unknown.png").exists()
+
+
+def test_overlays_of_other_formats_or_of_no_picture_are_not(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"\.png, \.jpg or \.webp"):
-        save_overlay(tmp_path / "a.txt", GREY, [], TEXT)
+        save_overlay(tmp_path / "a.txt", Example(text=TEXT))
+    with pytest.raises(ImageError, match="does not exist"):
+        save_overlay(tmp_path / "a.png", Example(text=TEXT, image=tmp_path / "gone.jpg"))
     assert not list(tmp_path.iterdir())
 
 

@@ -1,21 +1,28 @@
 """The tagger with the packaged encoder and random heads: codec, batching, saving."""
 
+import copy
+import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import transformers
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gmner.errors import CheckpointError, TextError
 from gmner.models.tagger import weights
-from gmner.models.tagger.codec import TaggerCodec, gold_spans, word_shape
+from gmner.models.tagger.codec import TaggerCodec, gold_spans, stretches, word_shape
 from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Spans, Tagger
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.stages.recognise import TaggerRecogniser
-from gmner.tagging import illegal_steps
+from gmner.tagging import illegal_steps, word_offsets
 from gmner.training.loop import TrainingConfig, parameter_groups, train
-from gmner.training.recognise import build, groundable_accuracy, scores
+from gmner.training.recognise import build, calibrate, groundable_accuracy, groundable_logits
 from gmner.types import Box, Entity, Example, Prediction
 
 POSTS = (
@@ -111,6 +118,76 @@ def test_too_long_a_text_is_an_error_and_never_cut(tagger: tuple[Tagger, TaggerC
         codec.predict(model, [Example(text="a " * 511)])
 
 
+def test_on_request_long_texts_are_read_in_windows(tagger: tuple[Tagger, TaggerCodec]) -> None:
+    model, codec = tagger
+    narrow = replace(codec, config=TaggerConfig(window=12))
+    text = " ".join(f"Ada{number} met Bob in Rome" for number in range(9))
+    windows = narrow.windows([Example(text=text)])[0]
+    assert len(windows) > 3
+    assert all(len(window.pieces) <= 12 for window in windows)
+    assert {offset for window in windows for offset in window.offsets} == set(word_offsets(Example(text=text)))
+    found = narrow.predict(model, [Example(text=text)], windows=True)[0]
+    assert found
+    assert len({(entity.start, entity.end) for entity in found}) == len(found)
+    assert [entity.start for entity in found] == sorted(entity.start or 0 for entity in found)
+    with pytest.raises(TextError, match="ask for windows"):
+        narrow.predict(model, [Example(text=text)])
+    with pytest.raises(TextError):  # one word that no window holds
+        narrow.predict(model, [Example(text="x" + "q1" * 40)], windows=True)
+    short = Example(text="Ada met Bob")
+    assert narrow.predict(model, [short], windows=True) == narrow.predict(model, [short])
+    stage = TaggerRecogniser(model, narrow, windows=True)
+    [long, brief] = stage([Prediction(example=Example(text=text)), Prediction(example=short)], [None, None])
+    assert long.notes == (f"the text is long: it was read in {len(windows)} windows",)
+    assert brief.notes == ()
+
+
+@given(st.lists(st.integers(1, 5), max_size=40), st.integers(5, 12), st.floats(0, 0.9))
+def test_stretches_fit_overlap_and_cover(lengths: list[int], room: int, overlap: float) -> None:
+    parts = stretches(lengths, room, overlap)
+    assert {index for part in parts for index in part} == set(range(len(lengths)))
+    assert all(sum(lengths[index] for index in part) <= room for part in parts)
+    assert all(left.start < right.start <= left.stop < right.stop for left, right in pairwise(parts))
+
+
+def tiny(kind: str) -> Any:
+    """A tiny random encoder of a real class."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = transformers.AutoConfig.for_model(kind, vocab_size=30522, max_position_embeddings=140, **sizes)
+    return transformers.AutoModel.from_config(config).eval()
+
+
+@pytest.mark.parametrize("kind", ["bert", "xlm-roberta", "roberta", "deberta-v2", "electra", "distilbert"])
+def test_any_encoder_of_transformers_will_do(kind: str, tagger: tuple[Tagger, TaggerCodec]) -> None:
+    torch.manual_seed(1)
+    model = Tagger(TaggerConfig(window=128), tiny(kind)).eval()
+    codec = tagger[1]
+    batch, encoded = codec.batch(codec.encode(POSTS)), codec.encode(POSTS)
+    with torch.inference_mode():
+        together = model(batch)
+        for row, item in enumerate(encoded):
+            alone = model(codec.batch([item]))
+            assert torch.allclose(together[row, : len(item.first)], alone[0], atol=1e-5)
+    assert len(codec.predict(model, POSTS)) == 3
+
+
+def test_words_one_by_one_are_the_words_of_the_sentence() -> None:
+    vocabulary = [
+        ("<s>", 0.0),
+        ("<pad>", 0.0),
+        ("</s>", 0.0),
+        ("<unk>", 0.0),
+        ("▁Rom", -1.0),
+        ("e", -1.0),
+        ("▁in", -1.0),
+    ]
+    xlmr = transformers.XLMRobertaTokenizer(vocab=vocabulary)
+    codec = TaggerCodec(TaggerConfig(casing=False), xlmr)
+    [encoded] = codec.encode([Example(tokens=("in", "Rome", "in"))])
+    assert encoded.pieces == xlmr("in Rome in")["input_ids"]
+    assert encoded.first == [1, 2, 4]
+
+
 def test_knowledge_follows_the_sentence_and_is_cut_to_fit(tagger: tuple[Tagger, TaggerCodec]) -> None:
     codec = replace(tagger[1], config=TaggerConfig(knowledge=True, window=12))
     [short] = codec.encode([Example(text="one two", knowledge="three four")])
@@ -163,10 +240,13 @@ def test_a_checkpoint_that_lacks_a_tensor_is_refused(tmp_path: Path, tagger: tup
     checkpoint.save(tmp_path, config, tensors)
     with pytest.raises(CheckpointError, match=r"lacks classifier.bias \(1\)"):
         weights.load(tmp_path)
+    checkpoint.save(tmp_path, config, {**tensors, "classifier.bias": torch.zeros(3)})
+    with pytest.raises(CheckpointError, match=r"holds classifier.bias in other shapes"):
+        weights.load(tmp_path)
 
 
 def test_an_encoder_that_is_not_there() -> None:
-    with pytest.raises(CheckpointError, match="the encoder 'no/such-encoder' can not be loaded"):
+    with pytest.raises(CheckpointError, match="the model 'no/such-encoder' can not be loaded"):
         load_encoder("no/such-encoder")
 
 
@@ -200,16 +280,36 @@ def test_training_learns_a_toy_language_and_keeps_the_best_epoch(tmp_path: Path)
     history = train(task, config, tmp_path)
     best = max(epoch.scores["mner_f1"] for epoch in history)
     assert best > 95
-    assert scores(task.model, task.codec, posts[-3:])["mner_f1"] == best
+    assert task.evaluate()["mner_f1"] == best
     assert groundable_accuracy(task.model, task.codec, posts[-3:]) > 0.9
+
+
+def test_calibration_makes_a_head_that_is_too_sure_honest(tagger: tuple[Tagger, TaggerCodec]) -> None:
+    model, codec = copy.deepcopy(tagger[0]), tagger[1]
+    assert model.groundable is not None
+    dev = [
+        Example(text=f"{name} is here", entities=(Entity(name, "PER", 0, len(name), seen),))
+        for name, seen in [("Ada", (Box(0, 0, 1, 1),)), ("Bob", ()), ("Cleo", (Box(0, 0, 1, 1),))]
+    ]
+    with torch.no_grad():
+        model.groundable.out.weight.zero_()
+        model.groundable.out.bias.fill_(9.0)  # everything is visible, says the head: right two times of three
+    temperature = calibrate(model, codec, dev)
+    assert temperature == pytest.approx(9 / math.log(2), rel=0.02)
+    logits, visible = groundable_logits(model, codec, dev)
+    assert visible.tolist() == [1, 0, 1]
+    assert logits.sigmoid().tolist() == pytest.approx([2 / 3] * 3, abs=0.01)
 
 
 def test_groups_of_parameters(tagger: tuple[Tagger, TaggerCodec]) -> None:
     model, _ = tagger
     config = TrainingConfig(lr=1.0, lr_groups={"crf": 2.0, "crf.start": 3.0}, weight_decay=0.5)
     groups = parameter_groups(model, config)
-    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert sum(len(group["params"]) for group in groups) == len(trained)
     found = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         rate = 3.0 if name.startswith("crf.start") else 2.0 if name.startswith("crf") else 1.0
         assert found[id(parameter)] == (rate, 0.5 if parameter.ndim > 1 else 0.0)

@@ -44,9 +44,8 @@ def tensors(prefix: str = "case0.") -> dict[str, Tensor]:
 
 def write(folder: Path, content: dict[str, Tensor], facts: Any = FACTS) -> Path:
     path = folder / "fixture.safetensors"
-    save_file(
-        content, path, None if facts is None else {"fixture": facts if isinstance(facts, str) else json.dumps(facts)}
-    )
+    text = facts if isinstance(facts, str) else json.dumps(facts)
+    save_file(content, path, None if facts is None else {"fixture": text})
     return path
 
 

@@ -139,7 +139,7 @@ def convert(
     for attach, paths in ((with_captions, captions), (with_descriptions, descriptions), (with_knowledge, knowledge)):
         if paths:
             examples, report = attach(examples, *paths)
-            _tell(report)
+            tell(report)
     for other in unseen_by or ():
         held_out = [example for example in read(other) if example.extra.get(SPLIT_KEY) != "train"]
         examples, dropped = drop_leaked(examples, held_out)
@@ -151,14 +151,81 @@ def convert(
     typer.echo(f"{len(examples)} posts written to {target}", err=True)
 
 
-def _tell(report: "SidecarReport") -> None:
+@app.command()
+def pool(
+    source: Annotated[Path, typer.Argument(help="A folder of PLIM's annotations, such as plim_annotations/2015.")],
+    target: Annotated[Path, typer.Argument(help="The .jsonl file that the pool is written to.")],
+    posts: Annotated[Path, typer.Option(help="The data set that the annotated posts are from.")],
+    captions: Annotated[list[Path] | None, typer.Option(help="A BLIP-2 caption file; may be repeated.")] = None,
+    images: Annotated[Path | None, typer.Option(help="The folder of the pictures, <image id>.jpg.")] = None,
+) -> None:
+    """Convert a published pool of annotated posts to JSONL: text, caption, entities and the written answer of each.
+
+    Example: gmner data pool plim_annotations/2015 pool.jsonl --posts twitter2015 --captions BLIP2_15.txt
+    """
+    from gmner.data import read, with_captions
+    from gmner.data.pools import read_plim_pool, write_pool
+
+    annotated, report = read_plim_pool(source, read(posts, images=images))
+    if captions:
+        examples, captioned = with_captions([item.example for item in annotated], *captions)
+        typer.echo(f"{captioned.filled} posts have got a caption", err=True)
+        _tell_ids("caption", "missing", captioned.missing)
+        annotated = [item._replace(example=example) for item, example in zip(annotated, examples, strict=True)]
+    write_pool(target, annotated)
+    for name in ("alien", "unanswered", "unlabelled", "duplicate"):
+        _tell_ids("annotation", name, getattr(report, name))
+    typer.echo(f"{report.annotated} annotated posts written to {target}", err=True)
+
+
+@app.command()
+def augment(
+    versions: Annotated[
+        list[Path], typer.Argument(help="Data sets of the same posts, each with one model's answers; gold first.")
+    ],
+    target: Annotated[Path | None, typer.Option("--output", help="Where the mix goes: .jsonl or .parquet.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Mix versions of a data set: each training post once for every model that answered, dev and test as they are.
+
+    Example: gmner data augment chatgpt.jsonl vicuna-7b.jsonl llama-2-7b.jsonl --output mixed.jsonl
+
+    Prints how many posts (MNER), mentions (VE) and mentions that can be seen (VG) there are before and after.
+    """
+    from gmner.data import read, write
+    from gmner.data.augment import mix, sizes
+
+    read_versions = [(path.stem, read(path)) for path in versions]
+    mixed, reports = mix(read_versions)
+    for report in reports:
+        typer.echo(f"{report.name}: {report.added} training posts", err=True)
+        for name in ("missing", "alien", "other_text", "without_knowledge", "without_expression"):
+            _tell_ids(report.name, name.replace("_", " "), getattr(report, name))
+    before, after = sizes(read_versions[0][1]), sizes(mixed)
+    if as_json:
+        typer.echo(json.dumps({"before": before, "after": after}, indent=2))
+    else:
+        columns: dict[str, dict[str, int]] = {}
+        for module in before:
+            columns |= {module: before[module], f"{module} mixed": after[module]}
+        _print_table(f"{len(versions)} versions", columns)
+    if target is not None:
+        write(target, mixed)
+        typer.echo(f"{len(mixed)} posts written to {target}", err=True)
+
+
+def tell(report: "SidecarReport") -> None:
     """Say on stderr how well a sidecar file fitted, with the ids."""
     typer.echo(f"{report.filled} posts have got a {report.field}", err=True)
     for name in ("missing", "empty", "duplicate", "alien"):
-        ids = getattr(report, name)
-        if ids:
-            some = ", ".join(ids[:_IDS_TOLD]) + (f" and {len(ids) - _IDS_TOLD} more" if len(ids) > _IDS_TOLD else "")
-            typer.echo(f"{report.field}: {len(ids)} {name}: {some}", err=True)
+        _tell_ids(report.field, name, getattr(report, name))
+
+
+def _tell_ids(what: str, name: str, ids: "Sequence[str]") -> None:
+    """Say on stderr which ids are so, if any."""
+    if ids:
+        some = ", ".join(ids[:_IDS_TOLD]) + (f" and {len(ids) - _IDS_TOLD} more" if len(ids) > _IDS_TOLD else "")
+        typer.echo(f"{what}: {len(ids)} {name}: {some}", err=True)
 
 
 _IDS_TOLD = 20

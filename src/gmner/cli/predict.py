@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from gmner.config import read_values
 from gmner.errors import ConfigError
 
 
@@ -16,7 +17,9 @@ def predict(
     source: Annotated[Path | None, typer.Option("--input", help="A file of posts, one JSON row a line.")] = None,
     target: Annotated[Path | None, typer.Option("--output", help="Where the rows with entities go.")] = None,
     system: Annotated[str, typer.Option(help="Which system; `gmner systems` lists them.")] = "lite",
+    config: Annotated[Path | None, typer.Option(help="A TOML file with the system's settings.")] = None,
     people: Annotated[bool, typer.Option("--people/--no-people", help="Ground names of people or not.")] = True,
+    windows: Annotated[bool, typer.Option("--windows", help="Read too long texts in stretches.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the post as one JSON row.")] = False,
     picture: Annotated[Path | None, typer.Option("--show", help="Draw boxes and masks into this PNG.")] = None,
 ) -> None:
@@ -34,7 +37,10 @@ def predict(
             allowed="one post (--text, with --image if it has a picture) or a file (--input and --output)",
             todo="give one of them",
         )
-    settings = {} if people else {"people": False}
+    # Only what was asked for is passed on: not every system has these settings.
+    settings: dict[str, Any] = {**({} if people else {"people": False}), **({"windows": True} if windows else {})}
+    if config is not None:
+        settings = {**read_values(config), **settings}
     if source is not None:
         _file(source, target, system, settings)
         return
@@ -42,11 +48,10 @@ def predict(
 
 
 def _post(
-    text: str, image: Path | None, system: str, settings: dict[str, bool], as_json: bool, picture: Path | None
+    text: str, image: Path | None, system: str, settings: dict[str, Any], as_json: bool, picture: Path | None
 ) -> None:
     from gmner.data.rows import row_from_prediction
-    from gmner.image import open_image
-    from gmner.show import save_overlay, text_table
+    from gmner.show import WIDE, save_overlay, text_table
     from gmner.systems import load
     from gmner.types import Example
 
@@ -55,13 +60,14 @@ def _post(
     if as_json:
         typer.echo(json.dumps(row_from_prediction(prediction), ensure_ascii=False))
     else:
-        Console().print(text_table([prediction]))
+        console = Console()
+        console.print(text_table([prediction], why=console.width >= WIDE))
     if picture is not None:
         picture.parent.mkdir(parents=True, exist_ok=True)
-        save_overlay(picture, None if image is None else open_image(image), prediction.entities, text)
+        save_overlay(picture, prediction)
 
 
-def _file(source: Path, target: Path | None, system: str, settings: dict[str, bool]) -> None:
+def _file(source: Path, target: Path | None, system: str, settings: dict[str, Any]) -> None:
     if target is None:
         raise ConfigError("--input without --output", allowed="a file of posts gives a file", todo="add --output FILE")
     from gmner.batch.files import predict_file

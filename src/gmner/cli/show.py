@@ -16,15 +16,15 @@ def show(
     Example: gmner show entities.jsonl --output out/
     """
     from gmner.data.rows import read_predictions
-    from gmner.image import open_image
     from gmner.report.html import write_page
-    from gmner.show import save_overlay, text_table
+    from gmner.show import WIDE, save_overlay, text_table
 
     posts = read_predictions(predictions)
     output.mkdir(parents=True, exist_ok=True)
-    Console().print(text_table(posts))
+    console = Console()
+    console.print(text_table(posts, why=console.width >= WIDE))
     for number, post in enumerate(posts, start=1):
         if post.example.image is not None:
-            save_overlay(output / f"{number:03d}.png", open_image(post.example.image), post.entities, post.text)
+            save_overlay(output / f"{number:03d}.png", post)
     write_page(output / "index.html", posts, title=f"Entities of {len(posts)} posts")
     typer.echo(f"{len(posts)} posts: pictures and index.html are in {output}")

@@ -1,41 +1,82 @@
-"""`gmner train`: a recipe and a data set in, a model folder with its card out."""
+"""`gmner train`: a recipe and a data set in; a model folder with its card and its test predictions out."""
 
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from gmner.types import Example
 
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A TOML file, such as those in recipes/.")],
     data: Annotated[Path, typer.Option(help="The data set's folder.")],
     output: Annotated[Path, typer.Option(help="The folder that the model is written to.")],
+    knowledge: Annotated[
+        Path | None, typer.Option(help="A folder of knowledge files, for recipes whose model reads knowledge.")
+    ] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="Change a setting: training.seed=1.")] = None,
     threads: Annotated[int, typer.Option(help="Processor threads to use.")] = 1,
 ) -> None:
-    """Train a model: the train split teaches, dev chooses the epoch, test is scored once at the end.
+    """Train a model: the train split teaches, dev chooses the epoch, test is predicted and scored once at the end.
 
     Example: gmner train recipes/lite-tagger.toml --data twitter_gmner_v2 --output runs/lite-tagger
+
+    Killed and started again, it goes on after the last whole epoch.
     """
     import torch
 
     from gmner.config import read_toml
-    from gmner.data import read
+    from gmner.data import write_rows
+    from gmner.errors import ConfigError
     from gmner.models.tagger import weights
     from gmner.training.loop import train as run
     from gmner.training.recipe import Recipe, write_card
-    from gmner.training.recognise import build, scores
+    from gmner.training.recognise import build, calibrate, predict, score
 
     torch.set_num_threads(threads)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     plan = read_toml(Recipe, recipe, changes or ())
-    train_split, dev, test = (read(data, split=split) for split in ("train", "dev", "test"))
+    if knowledge is not None and not plan.model.knowledge:
+        raise ConfigError(
+            f"--knowledge {knowledge} for a recipe with model.knowledge = false",
+            allowed="only a model that reads knowledge is trained with it",
+            todo="drop --knowledge, or choose another recipe",
+        )
+    train_split, dev, test = (_read(data, split, knowledge) for split in ("train", "dev", "test"))
+    if plan.model.knowledge and all(post.knowledge is None for post in train_split):
+        raise ConfigError(
+            f"the recipe has model.knowledge = true, and no training post of {data} has any",
+            allowed="a model that reads knowledge is trained on posts that have it",
+            todo="give --knowledge with a folder of it, or rows with the key `knowledge`",
+        )
     task = build(plan.model, train_split, dev, plan.frozen, plan.groundable_weight, plan.training.seed)
     history = run(task, plan.training, output)
-    result = scores(task.model, task.codec, test)
+    calibrate(task.model, task.codec, dev)
+    predictions = predict(task.model, task.codec, test)
     weights.save(output, task.model)
-    command = f"gmner train {recipe.name} " + " ".join(f"--set {change}" for change in changes or ())
-    write_card(output / "README.md", plan, command.strip(), data.name, history, result)
+    write_rows(output / "test.jsonl", predictions)
+    write_card(
+        output / "README.md",
+        plan,
+        " ".join(["gmner train", recipe.name, *(f"--set {change}" for change in changes or ())]),
+        data.name + (f", knowledge {knowledge.name}" if knowledge else ""),
+        history,
+        score(task.model, task.codec, test, predictions),
+    )
     typer.echo((output / "README.md").read_text(encoding="utf-8"))
+
+
+def _read(data: Path, split: str, knowledge: Path | None) -> "list[Example]":
+    from gmner.cli.data import tell
+    from gmner.data import read, with_knowledge
+    from gmner.data.splits import split_files
+
+    examples = read(data, split=split)
+    if knowledge is not None:
+        examples, report = with_knowledge(examples, split_files(knowledge)[split])
+        tell(report)
+    return examples

@@ -71,6 +71,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
+        if error.filename not in (None, temporary, str(temporary)):
+            raise  # the block stumbled over another file
         raise unreadable(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)

@@ -59,7 +59,7 @@ def parse_record(raw: bytes, path: Path, line: int) -> Record:
     """
     where = f"{path}:{line}"
     try:
-        value = json.loads(decode(raw, str(path), line), parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(decode(raw.rstrip(), str(path), line), parse_constant=_refuse, parse_float=_finite)
         if _HALF_CHARACTER.search(raw):
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:

@@ -1,9 +1,9 @@
 """Auxiliary refined knowledge: an LLM's answer on each tweet, as PLIM's files have it (specs/riveg.md section 1).
 
 A block is the tweet's `token<TAB>tag` lines, then `<EOS>` and the words of the answer, all of these tagged X, then an
-empty line. The published files end their lines with CR LF and name no image. Their blocks are the tweets of their
-split in its order, with equal tokens (the tags are those of version 2.0); the last tweet of each split of Twitter-2015,
-which no empty line ends, has no block.
+empty line. A word is empty where the answer has two blanks in a row. The published files end their lines with CR LF
+and name no image. Their blocks are the tweets of their split in its order, with equal tokens (the tags are those of
+version 2.0); the last tweet of each split of Twitter-2015, which no empty line ends, has no block.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from gmner.data.bio import split_lines, split_token_line
+from gmner.data.bio import split_lines
 from gmner.data.files import read_text
 from gmner.data.sidecars import Entry, SidecarReport, attach
 from gmner.errors import DataError
@@ -62,7 +62,10 @@ def read_knowledge(path: Path) -> list[KnowledgeBlock]:
     block: list[tuple[str, str]] = []
     for number, line in enumerate([*split_lines(read_text(path)), ""], 1):
         if line:
-            block.append(split_token_line(line, f"{path}:{number}"))
+            word, tab, tag = line.rpartition("\t")
+            if not tab:
+                raise _broken(f"{path}:{number}", f"the line {line!r}")
+            block.append((word, tag))
         elif block:
             blocks.append(_block(block, f"{path}:{number - len(block)}"))
             block = []
@@ -73,14 +76,18 @@ def _block(pairs: list[tuple[str, str]], where: str) -> KnowledgeBlock:
     """The block that starts at `where`."""
     end = pairs.index(_END) if _END in pairs else 0
     if end == 0 or any(tag != _END[1] for _, tag in pairs[end:]):
-        raise DataError(
-            where,
-            f"a block that starts with {pairs[0][0]!r}",
-            allowed="a block is a tagged tweet, `<EOS>` and the words of the answer, from `<EOS>` on all tagged X",
-            todo="give a knowledge file as PLIM published them",
-        )
+        raise _broken(where, f"a block that starts with {pairs[0][0]!r}")
     return KnowledgeBlock(
         tokens=tuple(token for token, _ in pairs[:end]),
         text=" ".join(word for word, _ in pairs[end + 1 :]),
         where=where,
+    )
+
+
+def _broken(where: str, given: str) -> DataError:
+    return DataError(
+        where,
+        given,
+        allowed="a block is a tagged tweet, `<EOS>` and the words of the answer, from `<EOS>` on all tagged X",
+        todo="give a knowledge file as PLIM published them",
     )

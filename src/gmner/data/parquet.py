@@ -118,16 +118,16 @@ def _pack(record: Record, columns: set[str]) -> Record:
 def _unpack_row(cells: Record) -> Record:
     """The inverse of `_pack_row`."""
     row = _unpack(cells)
-    if isinstance(row.get("entities"), list):
-        row["entities"] = [_unpack(entity) if isinstance(entity, dict) else entity for entity in row["entities"]]
-        for entity in row["entities"]:
-            if isinstance(entity, dict) and "provenance" in entity:
-                entity["provenance"] = dict(entity["provenance"])  # Arrow gives a map as a list of pairs
+    for key in ("entities", "candidates"):
+        if isinstance(row.get(key), list):
+            row[key] = [_unpack(value) if isinstance(value, dict) else value for value in row[key]]
     return row
 
 
 def _unpack(cells: Record) -> Record:
     """The inverse of `_pack`: an empty cell is a key that is not there."""
     own = {key: value for key, value in cells.items() if value is not None and key != "extra"}
+    if isinstance(own.get("provenance"), list):
+        own["provenance"] = dict(own["provenance"])  # Arrow gives a map as a list of pairs
     others: Record = json.loads(cells.get("extra") or "{}")
     return own | others

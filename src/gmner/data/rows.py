@@ -123,7 +123,7 @@ def example_from_row(row: Mapping[str, Any], where: str) -> Example:
     try:
         post = _post(fields)
         entities, candidates = _entities(fields, post.text), _candidates(fields)
-        size = fields.take("image_size", SIZE)
+        size = _size(fields)
         fields.check("notes", STRINGS)
         return replace(post, entities=entities, candidates=candidates, image_size=size, extra=fields.rest)
     except (EntityError, TextError) as error:
@@ -142,7 +142,7 @@ def prediction_from_row(row: Mapping[str, Any], where: str) -> Prediction:
         entities, candidates = _entities(fields, post.text) or (), _candidates(fields) or ()
         for entity in entities:
             check_span(entity, post.text)
-        size, notes = fields.take("image_size", SIZE), tuple(fields.take("notes", STRINGS) or ())
+        size, notes = _size(fields), tuple(fields.take("notes", STRINGS) or ())
         post = replace(post, extra=fields.rest)
         return Prediction(example=post, entities=entities, candidates=candidates, image_size=size, notes=notes)
     except (EntityError, TextError) as error:
@@ -251,6 +251,12 @@ def _post(fields: Fields) -> Example:
     return post
 
 
+def _size(fields: Fields) -> tuple[int, int] | None:
+    """The width and height of a row's picture."""
+    size = fields.take("image_size", SIZE)
+    return None if size is None else (size[0], size[1])
+
+
 def _row_from_post(post: Example, folder: Path | None) -> Record:
     """The inverse of `_post`."""
     row: Record = {"schema": SCHEMA}
@@ -260,14 +266,14 @@ def _row_from_post(post: Example, folder: Path | None) -> Record:
     if post.tokens is not None:
         row["tokens"] = list(post.tokens)
     if isinstance(post.image, str | os.PathLike):
-        row["image"] = _relative(os.fspath(post.image), folder)
+        row["image"] = relative_image(os.fspath(post.image), folder)
     for key in ("caption", "description", "knowledge"):
         if (value := getattr(post, key)) is not None:
             row[key] = value
     return row
 
 
-def _relative(image: str, folder: Path | None) -> str:
+def relative_image(image: str, folder: Path | None) -> str:
     """The image path seen from `folder`, unless only the root of the file system holds both."""
     if folder is None or "://" in image:
         return image

@@ -23,7 +23,7 @@ def refuse_without_candidates(purpose: str, examples: Sequence[Example]) -> None
     ]
     if lacking:
         raise MismatchError(
-            f"{name_posts(lacking)} have gold regions but no candidate regions",
+            f"posts with gold regions but without candidate regions: {name_posts(lacking)}",
             allowed=f"{purpose} judges regions by the detector's candidates of the gold side (`Example.candidates`)",
             todo="add the detector's regions to the gold posts",
         )

@@ -96,7 +96,7 @@ def refuse_without_masks(purpose: str, posts: Sequence[Post]) -> None:
     gold = [entity for post in posts for entity in post.gold]
     if any(entity.boxes for entity in gold) and not any(entity.masks for entity in gold):
         raise MismatchError(
-            f"gold holds boxes but no masks, and {purpose} needs them",
+            f"gold holds boxes but no masks, as needed for {purpose}",
             allowed="masks are scored against gold masks",
             todo="score gmner and eeg, or read a data set with masks such as Twitter-SMNER",
         )

@@ -39,19 +39,19 @@ def join(gold: Sequence[Example], predicted: Sequence[Prediction], *, missing: M
         )
     _refuse(
         _repeated(example.id for example in gold),
-        "of the gold side share their id with another",
+        "ids that stand more than once among the gold posts",
         allowed="posts are joined by id, and every gold post has its own",
         todo="give every post an id of its own",
     )
     _refuse(
         _repeated(prediction.id for prediction in predicted),
-        "are predicted more than once",
+        "posts that are predicted more than once",
         allowed="every post has one prediction",
         todo="keep one prediction a post",
     )
     _refuse(
         [example.id for example in gold if example.entities is None],
-        "of the gold side have no gold entities (unknown, not empty)",
+        "gold posts whose entities are unknown",
         allowed="gold posts list their entities, `[]` where there are none",
         todo="score against annotated posts",
     )
@@ -59,20 +59,20 @@ def join(gold: Sequence[Example], predicted: Sequence[Prediction], *, missing: M
     known = {example.id for example in gold}
     _refuse(
         [prediction.id for prediction in predicted if prediction.id not in known],
-        "are predicted but not in the gold data",
+        "predictions of posts that are not in the gold data",
         allowed="predictions are of gold posts",
         todo="score against the gold data (and the split) that was predicted, or drop these",
     )
     if missing == "error":
         _refuse(
             [example.id for example in gold if example.id not in answers],
-            "of the gold data have no prediction",
+            "gold posts without a prediction",
             allowed="every gold post is predicted",
             todo="predict them, or count them as predicting nothing with missing='empty'",
         )
     _refuse(
         [example.id for example in gold if example.id in answers and answers[example.id].text != example.text],
-        "have another text in the predictions than in the gold data",
+        "posts whose text differs between gold and predictions",
         allowed="both sides are of the same text, character by character",
         todo="predict from the gold file's own text or tokens",
     )
@@ -89,10 +89,9 @@ def _repeated(ids: Iterable[str]) -> list[str]:
 def _refuse(ids: Sequence[str], fault: str, *, allowed: str, todo: str) -> None:
     """Raise a MismatchError that counts and names `ids`, if there are any."""
     if ids:
-        raise MismatchError(f"{name_posts(ids)} {fault}", allowed=allowed, todo=todo)
+        raise MismatchError(f"{fault}: {name_posts(ids)}", allowed=allowed, todo=todo)
 
 
 def name_posts(ids: Sequence[str]) -> str:
     """How many posts, and the first few of their ids."""
-    shown = ", ".join(repr(post) for post in ids[:5]) + (", ..." if len(ids) > 5 else "")
-    return f"{len(ids)} post{'s' if len(ids) > 1 else ''} ({shown})"
+    return f"{len(ids)} ({', '.join(map(repr, ids[:5]))}{', ...' if len(ids) > 5 else ''})"

@@ -139,7 +139,7 @@ class Report:
     @property
     def heading(self) -> str:
         """What was scored and how, in one line."""
-        return f"protocol {self.protocol}, {self.threshold}, {len(self.ids)} posts"
+        return f"protocol {self.protocol}, {self.threshold}, {len(self.ids)} post{'' if len(self.ids) == 1 else 's'}"
 
     def table(self) -> list[Row]:
         """All rows of all tasks."""

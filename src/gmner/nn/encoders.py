@@ -1,4 +1,4 @@
-"""Text encoders by name: one that a package carries, a folder, or one in the hub's local cache. Never a download."""
+"""Pretrained models by name: from a package, a folder, or the hub's local cache. Never a download."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +36,8 @@ def load_tokenizer(name: str) -> Any:
     """
     from transformers import AutoTokenizer
 
-    return _from_pretrained(AutoTokenizer, name)
+    # Byte-level tokenizers must mark the beginning of words that come one by one; others ignore it.
+    return from_pretrained(AutoTokenizer, name, add_prefix_space=True)
 
 
 def load_encoder(name: str) -> Any:
@@ -47,7 +48,26 @@ def load_encoder(name: str) -> Any:
     """
     from transformers import AutoModel
 
-    return _from_pretrained(AutoModel, name).eval()
+    return from_pretrained(AutoModel, name).eval()
+
+
+def from_pretrained(kind: Any, name: str, **options: Any) -> Any:
+    """What an auto class of transformers makes of the model `name`: `kind.from_pretrained` without the network.
+
+    Raises:
+        CheckpointError: it is neither packaged nor a folder nor in the local cache, or it is damaged.
+    """
+    folder = encoder_folder(name)
+    try:
+        with _quiet():
+            return kind.from_pretrained(folder, local_files_only=True, **options)
+    except (OSError, ValueError) as error:
+        present = Path(folder).is_dir()
+        raise CheckpointError(
+            f"the model {name!r} can not be loaded ({str(error).splitlines()[0][:150]})",
+            allowed="a model is a packaged name, a folder, or a hub model that is already in the local cache",
+            todo="check the folder's files" if present else f"fetch it first: hf download {name}",
+        ) from None
 
 
 @contextmanager
@@ -62,17 +82,3 @@ def _quiet() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def _from_pretrained(kind: Any, name: str) -> Any:
-    folder = encoder_folder(name)
-    try:
-        with _quiet():
-            return kind.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        present = Path(folder).is_dir()
-        raise CheckpointError(
-            f"the encoder {name!r} can not be loaded ({str(error).splitlines()[0][:150]})",
-            allowed="an encoder is a packaged name, a folder, or a hub model that is already in the local cache",
-            todo="check the folder's files" if present else f"fetch it first: hf download {name}",
-        ) from None

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from gmner.image import Picture
@@ -37,6 +38,11 @@ class Stage(Protocol):
     @abstractmethod
     def __call__(self, drafts: Sequence[Prediction], pictures: Sequence[Picture | None]) -> list[Prediction]:
         """The drafts with this stage's fields filled; `pictures[i]` is the opened picture of `drafts[i]`, if any."""
+
+
+def with_note(draft: Prediction, note: str) -> Prediction:
+    """The draft with one more thing that its reader must know."""
+    return replace(draft, notes=(*draft.notes, note))
 
 
 def once_per_picture(compute: Callable[[Picture], T], pictures: Sequence[Picture | None]) -> list[T | None]:

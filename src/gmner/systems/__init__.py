@@ -23,11 +23,22 @@ def _lite(**settings: Any) -> System:
     return lite.load(**settings)
 
 
+def _plim(**settings: Any) -> System:
+    from gmner.systems import plim
+
+    return plim.load(**settings)
+
+
 SYSTEMS: Final[dict[str, Entry]] = {
     "lite": Entry(
         summary="tagger, faces, lettering and GrabCut in a cascade: the offline default, rough",
         needs="nothing",
         make=_lite,
+    ),
+    "plim": Entry(
+        summary="stage 1 of RiVEG: names as referring expressions, with a language model's help; grounds nothing",
+        needs="a trained tagger; a language model, or recorded answers of one",
+        make=_plim,
     ),
 }
 

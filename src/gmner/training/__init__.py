@@ -1,0 +1,1 @@
+"""One loop, recipes, and a task for each thing that is trained."""

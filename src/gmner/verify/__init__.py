@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from gmner.errors import CheckpointError, UnknownNameError
-from gmner.verify import crf
+from gmner.verify import crf, umt
 from gmner.verify.fixture import Comparison, Fixture, read_fixture
 
-CHECKS: Final[Mapping[str, Callable[[Fixture], list[Comparison]]]] = {"crf": crf.checks}
+CHECKS: Final[Mapping[str, Callable[[Fixture], list[Comparison]]]] = {
+    "crf": crf.checks,
+    "umt": umt.checks,
+}
 
 
 class Verification(NamedTuple):

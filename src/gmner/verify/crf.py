@@ -3,7 +3,7 @@
 from typing import Final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gmner.nn.crf import CRF
@@ -42,9 +42,7 @@ def _outputs(
     likelihood = crf.log_likelihood(emissions, tags, mask)
     inputs = (emissions, crf.transitions, crf.start_transitions, crf.end_transitions)
     gradients = torch.autograd.grad(-likelihood.mean(), inputs)
-    viterbi = torch.full_like(mask, -1, dtype=torch.long)
-    for row, path in enumerate(crf.decode(emissions, mask)):
-        viterbi[row, mask[row]] = torch.tensor(path)
+    viterbi = best_paths(crf, emissions, mask)
     return {
         "path_score": crf.score(emissions, tags, mask),
         "log_partition": crf.log_partition(emissions, mask),
@@ -59,3 +57,13 @@ def _outputs(
         "grad_start_of_mean_nll": gradients[2],
         "grad_end_of_mean_nll": gradients[3],
     }
+
+
+def best_paths(
+    crf: CRF, emissions: Float[Tensor, "batch time tags"], mask: Bool[Tensor, "batch time"]
+) -> Int[Tensor, "batch time"]:
+    """The best path of each sequence as fixtures have it: -1 where the mask does not hold."""
+    paths = torch.full_like(mask, -1, dtype=torch.long)
+    for row, path in enumerate(crf.decode(emissions, mask)):
+        paths[row, mask[row]] = torch.tensor(path)
+    return paths

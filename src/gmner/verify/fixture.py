@@ -73,6 +73,22 @@ class Fixture:
         """The tensors whose names begin with `prefix`, by the rest of their names."""
         return {name.removeprefix(prefix): tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
 
+    def number(self, name: str) -> float:
+        """A number of the file's configuration; a whole one is an int.
+
+        Raises:
+            CheckpointError: the configuration lacks it, or it is something else.
+        """
+        config = self.facts.get("config")
+        value = config.get(name) if isinstance(config, dict) else None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise CheckpointError(
+                f"{self.path} states {name} = {value!r}",
+                allowed=f"the configuration of this model's fixtures has a number {name!r}",
+                todo="check that the file is of this model, or mend its metadata",
+            )
+        return value
+
     @property
     def tolerance(self) -> Tolerance:
         """The file's tolerance: a number, or `abs` (`atol`, `float_abs`) and `rel` (`rtol`).

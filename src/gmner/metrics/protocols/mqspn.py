@@ -42,22 +42,17 @@ class Mqspn(Protocol):
 
     def tally(self, post: Post, tasks: Sequence[Task]) -> Iterator[Tally]:
         candidates = candidate_boxes(post.example, CANDIDATES)
-        gold = self._gold(post, candidates)
-        predicted = predicted_quadruples(post, candidates)
-        predicted |= pseudo_predictions(predicted, gold)
-        for _ in tasks:
-            yield Tally(types_of(predicted & gold), types_of(predicted), types_of(gold))
-
-    def _gold(self, post: Post, candidates: Sequence[Box]) -> set[Quadruple]:
-        """One quadruple for each region of each gold entity that survives the release's parser."""
         names = self._names(post, candidates)
-        quadruples: set[Quadruple] = set()
-        for entity in parsed(post):
-            numbers = [index + 1 for index, name in enumerate(names) if name == entity.text] or [NO_REGION]
-            quadruples.update(
-                Quadruple(entity.start, entity.end, entity.type, number) for number in numbers if number < REGIONS
-            )
-        return quadruples
+        gold = {
+            Quadruple(entity.start, entity.end, entity.type, number)
+            for entity in parsed(post)
+            for number in region_numbers(entity, names)
+        }
+        predicted = {
+            Quadruple(entity.start, entity.end, entity.type, region_number(entity, candidates))
+            for entity in post.predicted
+        }
+        return (tally_quadruples(predicted, gold) for _ in tasks)
 
     def _names(self, post: Post, candidates: Sequence[Box]) -> list[str | None]:
         """The name of the annotated box that each candidate overlaps; of several the last one overwrites the rest."""
@@ -70,17 +65,12 @@ class Mqspn(Protocol):
         return names
 
 
-def predicted_quadruples(post: Post, candidates: Sequence[Box]) -> set[Quadruple]:
-    """The predictions of a post, each with the number of its region."""
-    return {
-        Quadruple(entity.start, entity.end, entity.type, region_number(entity, candidates)) for entity in post.predicted
-    }
-
-
-def pseudo_predictions(predicted: set[Quadruple], gold: set[Quadruple]) -> set[Quadruple]:
-    """What the release adds: "no region" for every prediction that gold has with another region only."""
+def tally_quadruples(predicted: set[Quadruple], gold: set[Quadruple]) -> Tally:
+    """What counts in one post: a prediction that gold has with other regions only counts as "no region" as well."""
     known = {item[:3] for item in gold}
-    return {item._replace(region=NO_REGION) for item in predicted - gold if item[:3] in known}
+    pseudo = {item._replace(region=NO_REGION) for item in predicted - gold if item[:3] in known}
+    predicted = predicted | pseudo
+    return Tally(types_of(predicted & gold), types_of(predicted), types_of(gold))
 
 
 def parsed(post: Post) -> list[Entity]:
@@ -94,6 +84,12 @@ def parsed(post: Post) -> list[Entity]:
         if between.strip(" \t\r\n"):
             found.append(entity)
     return found
+
+
+def region_numbers(gold: Entity, names: Sequence[str | None]) -> list[int]:
+    """The numbers of a gold entity's regions, given the candidates' names; none if all of them come too late."""
+    numbers = [index + 1 for index, name in enumerate(names) if name == gold.text]
+    return [number for number in numbers if number < REGIONS] if numbers else [NO_REGION]
 
 
 def region_number(predicted: Entity, candidates: Sequence[Box]) -> int:

@@ -50,7 +50,7 @@ def refuse_without_offsets(protocol: str, posts: Sequence[Post]) -> None:
     lacking = [post.id for post in posts if any(entity.start is None for entity in (*post.gold, *post.predicted))]
     if lacking:
         raise MismatchError(
-            f"{name_posts(lacking)} hold entities without character offsets",
+            f"posts with entities that have no character offsets: {name_posts(lacking)}",
             allowed=f"protocol {protocol!r} compares `start` and `end`",
             todo="give offsets, or use protocol 'riveg', which compares surface strings",
         )

@@ -1,0 +1,1 @@
+"""A text tagger with a CRF."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,7 +17,11 @@ from gmner.types import ENTITY_TYPES, Entity, Example
 
 @dataclass(frozen=True)
 class Encoded:
-    """One sentence as numbers: `pieces` and `shapes` with special tokens, `first` piece of each word, its offsets."""
+    """A sentence, or a stretch of one, as numbers.
+
+    `pieces` and `shapes` hold the special tokens and the knowledge; `first` is where each word's first piece stands,
+    `offsets` where each word stands in the text.
+    """
 
     example: Example
     offsets: list[tuple[int, int]]
@@ -38,14 +43,43 @@ class TaggerCodec:
         Raises:
             TextError: a sentence has more sub-words than the window; it is never shortened.
         """
-        offsets = [word_offsets(example) for example in examples]
-        words = [[e.text[s:t] for s, t in spans] for e, spans in zip(examples, offsets, strict=True)]
+        encoded = []
+        for example, stretches in zip(examples, self.windows(examples), strict=True):
+            if len(stretches) > 1:
+                raise self._too_long(example, sum(len(self._pieces({word})[word]) for word in _words(example)))
+            encoded.append(stretches[0])
+        return encoded
+
+    def windows(self, examples: Sequence[Example]) -> list[list[Encoded]]:
+        """Every example as overlapping stretches of words that each fit the window; short ones as one.
+
+        Raises:
+            TextError: a single word is longer than the window.
+        """
+        words = [_words(example) for example in examples]
         knowledge = [(e.knowledge or "").split() if self.config.knowledge else [] for e in examples]
         known = self._pieces({word for row in (*words, *knowledge) for word in row})
-        return [
-            self._encode(example, spans, row, extra, known)
-            for example, spans, row, extra in zip(examples, offsets, words, knowledge, strict=True)
-        ]
+        room = self.config.window - 2
+        result = []
+        for example, row, extra in zip(examples, words, knowledge, strict=True):
+            lengths = [len(known[word]) for word in row]
+            if max(lengths, default=0) > room:
+                raise self._too_long(example, sum(lengths))
+            offsets = word_offsets(example)
+            result.append(
+                [
+                    self._encode(example, offsets[part.start : part.stop], row[part.start : part.stop], extra, known)
+                    for part in stretches(lengths, room)
+                ]
+            )
+        return result
+
+    def _too_long(self, example: Example, length: int) -> TextError:
+        return TextError(
+            f"the text of post {example.id!r} has {length:,} sub-words",
+            allowed=f"the recogniser reads at most {self.config.window - 2:,}",
+            todo="split the text into several posts or ask for windows",
+        )
 
     def _encode(
         self,
@@ -60,12 +94,6 @@ class TaggerCodec:
             first.append(len(pieces))
             pieces += known[word]
             shapes += [word_shape(word)] * len(known[word])
-        if len(pieces) + 1 > self.config.window:
-            raise TextError(
-                f"the text of post {example.id!r} has {len(pieces) - 1:,} sub-words",
-                allowed=f"the recogniser reads at most {self.config.window - 2:,}",
-                todo="split the text into several posts",
-            )
         room = self.config.window - len(pieces) - 2
         extra = [piece for word in knowledge for piece in known[word]][: max(room, 0)]
         tail = [self.tokenizer.sep_token_id, *extra, *([self.tokenizer.sep_token_id] if extra else [])]
@@ -76,7 +104,8 @@ class TaggerCodec:
         if not words:
             return {}
         distinct = sorted(words)
-        encoded = self.tokenizer(distinct, add_special_tokens=False, verbose=False)["input_ids"]
+        alone = [[word] for word in distinct]  # pre-split, so that SentencePiece and BPE mark the beginning of a word
+        encoded = self.tokenizer(alone, is_split_into_words=True, add_special_tokens=False, verbose=False)["input_ids"]
         return {word: ids or [self.tokenizer.unk_token_id] for word, ids in zip(distinct, encoded, strict=True)}
 
     def batch(self, encoded: Sequence[Encoded]) -> Sentences:
@@ -103,20 +132,27 @@ class TaggerCodec:
         return Spans(columns[0], columns[1], columns[2], types)
 
     @torch.inference_mode()
-    def predict(self, model: Tagger, examples: Sequence[Example], batch_size: int = 32) -> list[tuple[Entity, ...]]:
+    def predict(
+        self, model: Tagger, examples: Sequence[Example], batch_size: int = 32, *, windows: bool = False
+    ) -> list[tuple[Entity, ...]]:
         """The entities of every example in text order, each with `score` and, if the model says it, `groundable`.
 
         `score` is the smallest marginal probability of the entity's tags. Sentences are batched by length; what is
-        found in one does not depend on the others.
+        found in one does not depend on the others. With `windows` a long text is read in overlapping stretches, and
+        of two that overlap each speaks for the half of the overlap that it sees with more context.
+
+        Raises:
+            TextError: a text is longer than the model's window (with `windows`: a single word is).
         """
-        encoded = self.encode(examples)
-        order = sorted(range(len(encoded)), key=lambda index: len(encoded[index].pieces))
-        results: list[tuple[Entity, ...]] = [()] * len(encoded)
-        for start in range(0, len(order), batch_size):
-            indexes = order[start : start + batch_size]
-            for index, entities in zip(indexes, self._predict(model, [encoded[i] for i in indexes]), strict=True):
-                results[index] = entities
-        return results
+        parts = self.windows(examples) if windows else [[item] for item in self.encode(examples)]
+        flat = [(index, item, own) for index, items in enumerate(parts) for item, own in _owners(items)]
+        flat.sort(key=lambda part: len(part[1].pieces))
+        found: list[list[Entity]] = [[] for _ in examples]
+        for start in range(0, len(flat), batch_size):
+            batch = flat[start : start + batch_size]
+            for (index, _, own), entities in zip(batch, self._predict(model, [part[1] for part in batch]), strict=True):
+                found[index] += [entity for entity in entities if own[0] <= (entity.start or 0) < own[1]]
+        return [tuple(sorted(entities, key=lambda entity: entity.start or 0)) for entities in found]
 
     def _predict(self, model: Tagger, encoded: list[Encoded]) -> list[tuple[Entity, ...]]:
         batch = self.batch(encoded).to(model.device)
@@ -142,6 +178,45 @@ class TaggerCodec:
                 entities.append(replace(entity, score=score, groundable=next(probabilities, None)))
             results.append(tuple(entities))
         return results
+
+
+def stretches(lengths: Sequence[int], room: int, overlap: float = 0.25) -> list[range]:
+    """Words of the given numbers of sub-words as stretches of at most `room` sub-words, one or more.
+
+    Each but the first begins within the one before, which shares about `overlap` of its words with it.
+
+    >>> stretches([1] * 10, 4, overlap=0.5)
+    [range(0, 4), range(2, 6), range(4, 8), range(6, 10)]
+    """
+    parts: list[range] = []
+    start = 0
+    while True:
+        end, used = start, 0
+        while end < len(lengths) and used + lengths[end] <= room:
+            used += lengths[end]
+            end += 1
+        parts.append(range(start, end))
+        if end >= len(lengths):
+            return parts
+        start = max(end - round((end - start) * overlap), start + 1)
+        while sum(lengths[start : end + 1]) > room:  # the next word must find room
+            start += 1
+
+
+def _owners(parts: Sequence[Encoded]) -> list[tuple[Encoded, tuple[int, int]]]:
+    """Each stretch with the characters it speaks for: from the middle of one overlap to the middle of the next."""
+    if len(parts) == 1:
+        return [(parts[0], (0, len(parts[0].example.text)))]
+    cuts = [0]
+    for left, right in pairwise(parts):
+        shared = [offset for offset in right.offsets if offset[0] <= left.offsets[-1][0]] or right.offsets[:1]
+        cuts.append(shared[len(shared) // 2][0])
+    cuts.append(len(parts[0].example.text))
+    return list(zip(parts, pairwise(cuts), strict=True))
+
+
+def _words(example: Example) -> list[str]:
+    return [example.text[start:end] for start, end in word_offsets(example)]
 
 
 def gold_spans(encoded: Encoded) -> list[TokenSpan]:

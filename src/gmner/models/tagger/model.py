@@ -53,8 +53,11 @@ class Tagger(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = encoder
+        if getattr(encoder, "pooler", None) is not None:
+            encoder.pooler.requires_grad_(False)  # nobody reads it, and processes that share a step would wait for it
         width = encoder.config.hidden_size
-        self.shape_embedding = nn.Embedding(SHAPES, width) if config.casing else None
+        embedded = encoder.get_input_embeddings().embedding_dim
+        self.shape_embedding = nn.Embedding(SHAPES, embedded) if config.casing else None
         if self.shape_embedding is not None:
             nn.init.normal_(self.shape_embedding.weight, std=0.02)
         self.dropout = nn.Dropout(config.dropout)

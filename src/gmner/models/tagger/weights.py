@@ -11,6 +11,7 @@ from jaxtyping import Float, Int8
 from torch import Tensor
 
 from gmner import checkpoint
+from gmner.errors import CheckpointError
 from gmner.models.tagger.codec import TaggerCodec
 from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Tagger
@@ -47,6 +48,13 @@ def load(folder: Path) -> tuple[Tagger, TaggerCodec]:
     expected = [name for name in state if not name.startswith(ENCODER)]
     expected += [name + suffix for name in changed & state.keys() for suffix in (DELTA, SCALE)]
     checkpoint.compare_names(tensors, expected, str(folder))
+    shaped = {name.removesuffix(DELTA): tensor.shape for name, tensor in tensors.items() if not name.endswith(SCALE)}
+    if wrong := sorted(name for name, shape in shaped.items() if shape != state[name].shape):
+        raise CheckpointError(
+            f"{folder} holds {', '.join(wrong[:5])} in other shapes than the tagger it describes",
+            allowed="weights fit the settings and the encoder in config.toml",
+            todo="give the encoder that the tagger was trained on",
+        )
     for name in changed:
         tensors[name] = state[name] + dequantise(tensors.pop(name + DELTA), tensors.pop(name + SCALE))
     model.load_state_dict(tensors, strict=False)

@@ -1,0 +1,219 @@
+"""Files of posts go in, files of predictions and of errors come out, whatever is in a row."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gmner.batch.files import Summary, predict_file
+from gmner.data.rows import read_predictions, write_rows
+from gmner.errors import DataError, GmnerError, TextError
+from gmner.systems.cascade import NO_PICTURE, Cascade
+from gmner.systems.system import System
+from gmner.types import Entity, Example, Prediction
+
+
+class Capitals(System):
+    """Finds words with a capital; refuses posts that shout."""
+
+    name = "capitals"
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
+        self.calls.append(len(examples))
+        return [self._one(example) for example in examples]
+
+    def _one(self, example: Example) -> Prediction | GmnerError:
+        if example.text.isupper():
+            return TextError("a post that shouts", allowed="posts speak", todo="be calm")
+        words = [word for word in example.text.split() if word[0].isupper()]
+        places = [(example.text.index(word), word) for word in words]
+        return Prediction(
+            example=example, entities=tuple(Entity(word, "OTHER", at, at + len(word)) for at, word in places)
+        )
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def source_of(folder: Path, *rows: object) -> Path:
+    path = folder / "posts.jsonl"
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+MIXED = (
+    {"id": "a", "text": "we met Bob and Eve"},
+    "{not json",
+    {"id": "b", "text": "  "},
+    {"id": "c", "text": "SHOUT"},
+    {"id": "d", "text": "nobody"},
+    "",
+    {"id": "a", "text": "a again"},
+    {"id": "e", "text": 7},
+    {"text": "the last is Zoe", "likes": 3},
+)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_bad_rows_are_kept_beside_the_results(tmp_path: Path, batch_size: int) -> None:
+    source, target = source_of(tmp_path, *MIXED), tmp_path / "out.jsonl"
+    system = Capitals()
+    summary = predict_file(system, source, target, batch_size=batch_size)
+    errors = tmp_path / "out.errors.jsonl"
+    assert summary == Summary(posts=3, entities=3, errors=5, errors_file=errors)
+    assert str(summary) == f"3 posts with 3 entities, 5 errors (kept in {errors})"
+    assert [(post.id, [entity.text for entity in post.entities]) for post in read_predictions(target)] == [
+        ("a", ["Bob", "Eve"]),
+        ("d", []),
+        ("9", ["Zoe"]),
+    ]
+    assert lines(target)[2]["likes"] == 3
+    kept = lines(errors)
+    assert [set(error) for error in kept] == [{"line", "id", "error", "row"}] * 5
+    assert [(error["line"], error["id"]) for error in kept] == [(2, None), (3, "b"), (4, "c"), (7, None), (8, "e")]
+    assert "not JSON" in kept[0]["error"] and kept[0]["row"] is None  # type: ignore[operator]
+    assert kept[2]["row"]["text"] == "SHOUT" and kept[2]["error"] == "a post that shouts; posts speak; be calm."  # type: ignore[index]
+    assert max(system.calls) <= batch_size and sum(system.calls) == 4
+
+
+def test_results_do_not_depend_on_the_batch(tmp_path: Path) -> None:
+    source = source_of(tmp_path, *MIXED)
+    outputs = []
+    for size in (1, 4, 50):
+        predict_file(Capitals(), source, tmp_path / "out.jsonl", batch_size=size)
+        outputs.append([(tmp_path / name).read_bytes() for name in ("out.jsonl", "out.errors.jsonl")])
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+def test_no_more_than_a_batch_is_read_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
+
+    def endless(path: Path) -> object:
+        nonlocal read
+        for number in range(1, 1001):
+            read += 1
+            yield number, {"id": str(number), "text": "Bob"}
+
+    class Watching(Capitals):
+        def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
+            assert read <= sum(self.calls) + 10
+            return super().attempt(examples)
+
+    monkeypatch.setattr("gmner.batch.files.iterate_rows", endless)
+    summary = predict_file(Watching(), tmp_path / "any.jsonl", tmp_path / "out.jsonl", batch_size=10)
+    assert summary.posts == 1000 and read == 1000
+
+
+def test_without_errors_there_is_no_file_of_errors(tmp_path: Path) -> None:
+    stale = tmp_path / "out.errors.jsonl"
+    stale.write_text("old\n")
+    summary = predict_file(Capitals(), source_of(tmp_path, MIXED[0]), tmp_path / "out.jsonl")
+    assert summary == Summary(posts=1, entities=2, errors=0, errors_file=None)
+    assert not stale.exists() and sorted(p.name for p in tmp_path.iterdir()) == ["out.jsonl", "posts.jsonl"]
+
+
+def test_an_empty_file_gives_an_empty_file(tmp_path: Path) -> None:
+    assert predict_file(Capitals(), source_of(tmp_path), tmp_path / "out.jsonl").posts == 0
+    assert (tmp_path / "out.jsonl").read_bytes() == b""
+
+
+def test_only_bad_rows_give_an_empty_file(tmp_path: Path) -> None:
+    system = Capitals()
+    assert predict_file(system, source_of(tmp_path, "[]", "{"), tmp_path / "out.jsonl").errors == 2
+    assert (tmp_path / "out.jsonl").read_bytes() == b"" and system.calls == []
+
+
+def test_a_run_that_breaks_leaves_what_was_there(tmp_path: Path) -> None:
+    class Broken(Capitals):
+        def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
+            if len(self.calls) == 2:
+                raise RuntimeError("out of memory")
+            return super().attempt(examples)
+
+    source, target, errors = source_of(tmp_path, *MIXED), tmp_path / "out.jsonl", tmp_path / "out.errors.jsonl"
+    target.write_text("old\n")
+    errors.write_text("old errors\n")
+    with pytest.raises(RuntimeError, match="out of memory"):
+        predict_file(Broken(), source, target, batch_size=1)
+    assert target.read_text() == "old\n" and errors.read_text() == "old errors\n"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_missing_source_and_an_unwritable_target_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"missing\.jsonl"):
+        predict_file(Capitals(), tmp_path / "missing.jsonl", tmp_path / "out.jsonl")
+    source = source_of(tmp_path, MIXED[0])
+    with pytest.raises(DataError, match=r"posts\.jsonl"):
+        predict_file(Capitals(), source, source / "out.jsonl")  # a file stands where the folder would be
+    assert [p.name for p in tmp_path.iterdir()] == ["posts.jsonl"]
+
+
+def test_the_source_is_never_overwritten(tmp_path: Path) -> None:
+    source = source_of(tmp_path, MIXED[0])
+    before = source.read_bytes()
+    with pytest.raises(DataError, match="overwritten"):
+        predict_file(Capitals(), source, tmp_path / "." / "posts.jsonl")
+    kept = source.rename(tmp_path / "out.errors.jsonl")
+    with pytest.raises(DataError, match="overwritten"):
+        predict_file(Capitals(), kept, tmp_path / "out.jsonl")
+    assert kept.read_bytes() == before
+
+
+def test_parquet_in_and_out(tmp_path: Path) -> None:
+    posts = [Example(id=str(n), text=f"Bob number {n}") for n in range(5)] + [Example(id="x", text="SHOUT")]
+    write_rows(tmp_path / "posts.parquet", posts)
+    summary = predict_file(Capitals(), tmp_path / "posts.parquet", tmp_path / "out.parquet", batch_size=2)
+    assert (summary.posts, summary.errors) == (5, 1)
+    assert [post.id for post in read_predictions(tmp_path / "out.parquet")] == list("01234")
+    assert lines(tmp_path / "out.errors.jsonl")[0]["id"] == "x"
+
+
+def test_a_number_that_json_lacks_stops_nothing(tmp_path: Path) -> None:
+    entity = Entity("Bob", "PER", 0, 3, score=float("nan"))
+    write_rows(tmp_path / "posts.parquet", [Example(id="x", text="Bob", entities=(entity,)), Example(text="Bob")])
+    assert predict_file(Capitals(), tmp_path / "posts.parquet", tmp_path / "out.jsonl").posts == 1
+    [error] = lines(tmp_path / "out.errors.jsonl")
+    assert error["id"] == "x" and error["row"] is None and "score" in str(error["error"])
+
+
+def test_pictures_are_found_beside_the_file_and_a_bad_one_is_its_rows_error(tmp_path: Path) -> None:
+    posts = tmp_path / "posts"
+    posts.mkdir()
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(posts / "good.png")
+    (posts / "bad.png").write_bytes((posts / "good.png").read_bytes()[:40])
+    source = source_of(
+        posts,
+        {"id": "good", "text": "a", "image": "good.png"},
+        {"id": "bad", "text": "b", "image": "bad.png"},
+        {"id": "gone", "text": "c", "image": "gone.png"},
+        {"id": "none", "text": "d"},
+    )
+    predict_file(Cascade("opens pictures", ()), source, tmp_path / "out.jsonl")
+    good, none = read_predictions(tmp_path / "out.jsonl")
+    assert good.image_size == (30, 20) and Path(str(good.example.image)).samefile(posts / "good.png")
+    assert none.notes == (NO_PICTURE,)
+    bad, gone = lines(tmp_path / "out.errors.jsonl")
+    assert "damaged" in str(bad["error"]) and "does not exist" in str(gone["error"])
+    assert bad["row"] == {"id": "bad", "text": "b", "image": "posts/bad.png"}
+
+
+def test_the_bar_is_for_terminals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = source_of(tmp_path, *MIXED)
+    predict_file(Capitals(), source, tmp_path / "out.jsonl")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the stream for a terminal
+    monkeypatch.setenv("COLUMNS", "120")
+    predict_file(Capitals(), source, tmp_path / "out.jsonl", progress=False)
+    assert capsys.readouterr() == ("", "")
+    predict_file(Capitals(), source, tmp_path / "out.jsonl", batch_size=1)
+    out, shown = capsys.readouterr()
+    assert out == "" and "posts.jsonl" in shown and "8/8" in shown and "posts/s" in shown

@@ -1,0 +1,100 @@
+"""Candidate coverage and grounding, by hand and in general."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.scored_posts import FAR, HALF, MOST, SQUARE, answer, echo, entity, mask, post, scored
+
+from gmner.errors import ConfigError, MismatchError
+from gmner.metrics import candidate_coverage, f1_curve, grounding
+from gmner.types import Box
+
+NAME = "Grace Hopper of the US Navy"
+
+
+def test_candidate_coverage_by_hand():
+    gold = [
+        post(NAME, ("US Navy", "ORG", [SQUARE]), ("Grace Hopper", "PER", [FAR]), candidates=[FAR, HALF, SQUARE]),
+        post(NAME, ("US Navy", "ORG", [SQUARE]), ("Grace Hopper", "PER"), post_id="2", candidates=[]),
+        post(NAME, ("US Navy", "ORG", [FAR, SQUARE]), post_id="3", candidates=[Box(50, 50, 51, 51), MOST]),
+        post(NAME, ("US Navy", "ORG"), post_id="4"),  # nothing to cover, so nothing needs to be known
+    ]
+    assert candidate_coverage(gold, [1, 2, 10]).tolist() == [1 / 4, 3 / 4, 3 / 4]
+    assert candidate_coverage(gold, [2, 3], inclusive=False).tolist() == [2 / 4, 3 / 4]
+    assert candidate_coverage(gold, [3], iou=0.55).tolist() == [3 / 4]
+    assert candidate_coverage(gold, [1, 2, 3], iou=0.7).tolist() == [1 / 4, 1 / 4, 2 / 4]
+    assert candidate_coverage(gold, []).tolist() == []
+    assert np.isnan(candidate_coverage(gold[3:], [5])).all()
+
+
+def test_coverage_needs_candidates():
+    with pytest.raises(MismatchError, match=r"without candidate regions: 1 \('1'\).*TopN-Prec"):
+        candidate_coverage([post(NAME, ("US Navy", "ORG", [SQUARE]))], [1])
+    with pytest.raises(ConfigError, match="top 0"):
+        candidate_coverage([], [0])
+
+
+@given(scored(), st.lists(st.integers(1, 14), min_size=1))
+def test_more_candidates_never_cover_less(case, tops):
+    gold, _ = case
+    coverage = candidate_coverage(gold, sorted(tops))
+    if not any(one.visible for example in gold for one in example.entities):
+        assert np.isnan(coverage).all()
+    else:
+        assert (np.diff(coverage) >= 0).all()
+        assert ((coverage >= 0) & (coverage <= 1)).all()
+
+
+def test_grounding_by_hand():
+    gold = [
+        post(NAME, ("Grace Hopper", "PER", [FAR, SQUARE]), ("US Navy", "ORG"), post_id="a"),
+        post(NAME, ("Grace Hopper", "PER", [SQUARE]), ("US Navy", "ORG", [SQUARE]), post_id="b"),
+        post(NAME, ("US Navy", "ORG", [SQUARE]), post_id="c"),
+    ]
+    predicted = [
+        answer(gold[2], ("US Navy", "PER", [HALF, SQUARE])),  # the type is no matter; the first box is scored
+        answer(gold[1], ("Grace Hopper", "PER"), ("Navy", "ORG", [SQUARE])),  # no region, and another span
+        answer(gold[0], ("Grace Hopper", "PER", [MOST]), ("US Navy", "ORG", [SQUARE])),
+    ]
+    found = grounding(gold, predicted)
+    assert found.ious.tolist() == [0.6, 0, 0, 0.5]
+    assert found.mean_iou == pytest.approx(1.1 / 4)
+    assert (found.precision(0.5), found.precision(0.5, inclusive=False)) == (0.5, 0.25)
+    assert grounding(gold[2:], [answer(gold[2], ("US Navy", "ORG"))]).ious.tolist() == [0]
+    nothing = grounding([], [])
+    assert np.isnan(nothing.mean_iou) and np.isnan(nothing.precision())
+
+
+def test_grounding_of_masks():
+    gold = post(NAME, ("Grace Hopper", "PER", [], [mask(0, 0, 10, 10)]), ("US Navy", "ORG", [SQUARE]))
+    guess = answer(gold, ("Grace Hopper", "PER", [FAR], [mask(0, 0, 10, 6)]), ("US Navy", "ORG", [SQUARE]))
+    assert grounding([gold], [guess], kind="mask").ious.tolist() == [0.6]
+    assert grounding([gold], [guess]).ious.tolist() == [0, 1]
+    with pytest.raises(MismatchError, match="no masks, as needed for mask IoU"):
+        grounding([post(NAME, ("US Navy", "ORG", [SQUARE]))], [answer(post(NAME))], kind="mask")
+
+
+def test_predictions_of_one_span_are_assigned_for_the_best():
+    gold = post(NAME, ("US", "LOC", [SQUARE]), ("US", "ORG", [FAR]))
+    guesses = [entity(NAME, "US", "LOC", [FAR]), entity(NAME, "US", "LOC", [MOST])]
+    for order in (guesses, guesses[::-1]):
+        assert grounding([gold], [answer(gold, *order)]).ious.tolist() == [0.6, 1]
+    assert grounding([gold], [answer(gold, guesses[1], guesses[1])]).ious.tolist() == [0.6, 0]
+
+
+@given(scored(repeated_spans=False))
+def test_gold_regions_given_back_overlap_wholly(case):
+    gold, _ = case
+    assert (grounding(gold, echo(gold)).ious == 1).all()
+    assert grounding(gold, echo(gold), kind="mask").ious == pytest.approx(1)
+
+
+def test_f1_curve_by_hand():
+    gold = [post(NAME, ("US Navy", "ORG", [SQUARE]), ("Grace Hopper", "PER", [SQUARE]))]
+    predicted = [answer(gold[0], ("US Navy", "ORG", [MOST]), ("Grace Hopper", "PER", [HALF]))]
+    assert f1_curve(gold, predicted, [0.4, 0.5, 0.6, 0.7]).tolist() == [1, 0.5, 0, 0]
+    assert f1_curve(gold, predicted, [0.4, 0.5, 0.6, 0.7], inclusive=True).tolist() == [1, 1, 0.5, 0]
+    assert f1_curve([], [], [0.5]).tolist() == [0]
+    with pytest.raises(MismatchError, match="as needed for smner"):
+        f1_curve(gold, predicted, [0.5], task="smner")
