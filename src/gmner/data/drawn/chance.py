@@ -1,6 +1,8 @@
 """Draws from a generator in ways that give the same on every machine: whole numbers only, no libm."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
@@ -23,12 +25,8 @@ def pick(rng: Generator, items: Sequence[T]) -> T:
 
 def weighted(rng: Generator, weights: Mapping[T, int]) -> T:
     """One of the keys, each as likely as its whole-numbered weight says."""
-    reached = int(rng.integers(sum(weights.values())))
-    for item, weight in weights.items():
-        reached -= weight
-        if reached < 0:
-            return item
-    raise AssertionError("weights are positive")
+    ends = list(accumulate(weights.values()))
+    return list(weights)[bisect_right(ends, int(rng.integers(ends[-1])))]
 
 
 def between(rng: Generator, low: float, high: float) -> float:

@@ -113,7 +113,7 @@ def clothes_of_many(look: Look) -> str:
     return f"in {look['colour']} {pattern}{_PLURALS.get(look['garment'], look['garment'] + 's')}"
 
 
-_ENOUGH: Final = 0.4
+_ENOUGH: Final = 0.6
 """The part of a figure's part that must be seen before its traits are made out."""
 _ORDER: Final = (
     "shape",

@@ -32,7 +32,7 @@ def arrange(
 ) -> tuple[Scene, tuple[Figure | None, ...]]:
     """A scene with the figures in it, and which figure each of its items is (None for props).
 
-    Those whose place is `fixed` stand before all others, small ones first, and no prop before them.
+    Those whose place is `fixed` stand before all others, the smaller before the larger, and no prop before them.
     """
     outdoors = any(KINDS[figure.kind].standing == "far" for figure in (*figures, *(figure for figure, _ in fixed)))
     names = [name for name, backdrop in BACKDROPS.items() if backdrop.outdoors or not outdoors]
@@ -92,17 +92,10 @@ def _stand(
     """
     allowed = pick(rng, (0.02, 0.02, 0.1, 0.3))
     own = extent(KINDS[figure.kind], figure.look)
-    best, least = None, float("inf")
-    for _ in range(_TRIES):
-        place = _place(rng, figure, own, size, horizon, count)
-        hidden = max((_covered(other, place) for other in others), default=0.0)
-        if hidden < least:
-            best, least = place, hidden
-        if hidden <= allowed:
-            break
-    if best is None:
-        raise AssertionError("there is at least one try")
-    return best
+    places = [_place(rng, figure, own, size, horizon, count) for _ in range(_TRIES)]
+    hidden = [max((_covered(other, place) for other in others), default=0.0) for place in places]
+    good = [place for place, part in zip(places, hidden, strict=True) if part <= allowed]
+    return good[0] if good else places[hidden.index(min(hidden))]
 
 
 def _place(rng: Generator, figure: Figure, own: Box, size: tuple[int, int], horizon: float, count: int) -> Place:
@@ -129,7 +122,7 @@ def _place(rng: Generator, figure: Figure, own: Box, size: tuple[int, int], hori
     elif kind.standing == "wall":
         y = between(rng, 0.03, max(0.6 - tall / height, 0.05)) * height
     else:
-        foot = between(rng, min(horizon + 0.06, 0.94), 0.985)
+        foot = between(rng, min(max(horizon + 0.06, tall / height), 0.97), 0.985)  # heads are seldom cut off
         y = foot * height - tall
     return Place(round(x), round(y), max(4, round(wide)), max(4, round(tall)))
 

@@ -5,7 +5,6 @@ Each gold box is filled with a figure that its entity's type allows. Entities th
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
 from typing import Final
 
 from numpy.random import Generator
@@ -13,7 +12,7 @@ from numpy.random import Generator
 from gmner.data.drawn.annotation import annotate
 from gmner.data.drawn.cast import Part, choose_bystanders, make_figures, make_look, make_team
 from gmner.data.drawn.chance import generator, pick
-from gmner.data.drawn.figure import extent
+from gmner.data.drawn.figure import Look, extent
 from gmner.data.drawn.kinds import KINDS
 from gmner.data.drawn.layout import Figure, arrange
 from gmner.data.drawn.names import Category
@@ -40,7 +39,8 @@ def draw_like(model: Example, number: int, seed: int) -> Example:
     bare = replace(model, entities=tuple(replace(entity, boxes=()) for entity in entities))
     names = {entity.text for entity in entities}
     left_out: set[str] = set()
-    for attempt in count():
+    attempt = 0
+    while True:
         rng = generator(*key, attempt)
         parts, fixed = _cast(rng, entities, categories, size, left_out)
         bystanders = choose_bystanders(rng, entities, categories, parts, split, names) if attempt < _PATIENCE else []
@@ -52,7 +52,7 @@ def draw_like(model: Example, number: int, seed: int) -> Example:
             left_out.add(entities[post.entity].text)
         if attempt >= 4 * _PATIENCE:  # nothing tells what is imagined from what is there
             left_out |= names
-    raise AssertionError("counting does not end")
+        attempt += 1
 
 
 _PATIENCE: Final = 4
@@ -113,20 +113,17 @@ def _fitting(rng: Generator, index: int, entity: Entity, place: Place, size: tup
     """Of some figures that may stand for the entity, the one that has to be stretched least to fill the place."""
     kinds = {"PER": ("person",), "LOC": tuple(PLACES), "ORG": ("emblem",), "OTHER": tuple(OBJECTS)}[entity.type]
     letters = entity.text if entity.text.isascii() and len(entity.text) <= _LONGEST else ""
-    best, least = None, float("inf")
-    for _ in range(_TRIES):
-        kind = pick(rng, kinds)
-        look = make_look(rng, kind, letters)
-        own = extent(KINDS[kind], look)
-        stretch = own.width / own.height * place.height / place.width
-        stretch = max(stretch, 1 / stretch)
-        if kind == "person" and own.y2 < 0.9 and place.y + place.height < 0.9 * size[1]:
-            stretch *= 2  # people that are cut off belong to the lower edge
-        if stretch < least:
-            best, least = Figure(kind, look, (index,)), stretch
-    if best is None:
-        raise AssertionError("there is at least one try")
-    return best
+    kinds_and_looks = [(kind, make_look(rng, kind, letters)) for kind in (pick(rng, kinds) for _ in range(_TRIES))]
+    kind, look = min(kinds_and_looks, key=lambda one: _stretch(one[0], one[1], place, size))
+    return Figure(kind, look, (index,))
+
+
+def _stretch(kind: str, look: Look, place: Place, size: tuple[int, int]) -> float:
+    """How far a figure has to be stretched to fill a place; people that are cut off belong to the lower edge."""
+    own = extent(KINDS[kind], look)
+    stretch = own.width / own.height * place.height / place.width
+    cut_off = KINDS[kind].pool == "person" and own.y2 < 0.9 and place.y + place.height < 0.9 * size[1]
+    return max(stretch, 1 / stretch) * (2 if cut_off else 1)
 
 
 _TRIES: Final = 8

@@ -4,6 +4,7 @@ Identical pixels everywhere: corners are computed with the four basic operations
 subpixel, filled by OpenCV's fixed-point polygon filler and averaged over whole numbers by Pillow.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
@@ -85,7 +86,7 @@ class Pen(ABC):
         widths = [width + (last - width) * step / (len(points) - 1) for step in range(len(points))]
         for (x1, y1), (x2, y2), w1, w2 in zip(points[:-1], points[1:], widths[:-1], widths[1:], strict=True):
             dx, dy = x2 - x1, y2 - y1
-            length = (dx * dx + dy * dy) ** 0.5 or 1.0
+            length = math.sqrt(dx * dx + dy * dy) or 1.0
             nx, ny = -dy / length / 2, dx / length / 2
             sides = [(x1 + nx * w1, y1 + ny * w1), (x2 + nx * w2, y2 + ny * w2)]
             sides += [(x2 - nx * w2, y2 - ny * w2), (x1 - nx * w1, y1 - ny * w1)]

@@ -208,7 +208,7 @@ def _draw_bridge(pen: Pen, look: Look) -> None:
         pen.rectangle(x - 0.07, 0.0, x + 0.07, 1, tower)
         pen.rectangle(x - 0.1, 0.0, x + 0.1, 0.06, shade(tower, -0.2))
         pen.rectangle(x - 0.11, 0.9, x + 0.11, 1.0, (120, 116, 112))
-    sag = [(-0.85 + 0.085 * step, 0.04 + 0.53 * (1 - ((step - 10) / 10) ** 2)) for step in range(21)]
+    sag = [(-0.85 + 0.085 * step, 0.57 - 0.0053 * (step - 10) * (step - 10)) for step in range(21)]
     pen.line(sag, 0.035, tower)
     for x, y in sag[2:-1:2]:
         pen.line([(x, y), (x, 0.64)], 0.014, tower)

@@ -25,6 +25,10 @@ class Place(NamedTuple):
     width: int
     height: int
 
+    @property
+    def box(self) -> Box:
+        return Box(self.x, self.y, self.x + self.width, self.y + self.height)
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -79,7 +83,7 @@ def sight_alone(kind: str, look: Look, place: Place) -> Sight:
     shrink = max(1, max(place.width, place.height) // 60)
     patch = paint(KINDS[kind], look, (max(2, place.width // shrink), max(2, place.height // shrink)))
     counts = {part: count * shrink * shrink for part, count in _counts(patch.parts[patch.coverage >= HALF]).items()}
-    return Sight(None, Box(place.x, place.y, place.x + place.width, place.y + place.height), counts, counts)
+    return Sight(None, None, counts, counts)
 
 
 class View(NamedTuple):

@@ -236,7 +236,7 @@ def _draw_press_wall(pen: Pen, rng: Generator, aspect: float) -> None:
 def _draw_ground(pen: Pen, aspect: float, top: float, near: Colour, far: Colour) -> None:
     """The ground, in bands that come nearer."""
     for step in range(6):
-        y = top + (1 - top) * (step / 6) ** 2
+        y = top + (1 - top) * step * step / 36
         mix = step / 5
         red, green, blue = (round(a + (b - a) * mix) for a, b in zip(far, near, strict=True))
         pen.rectangle(-0.01, y, aspect + 0.01, 1.01, (red, green, blue))
