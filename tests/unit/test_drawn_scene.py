@@ -16,9 +16,10 @@ from gmner.data.drawn.figure import extent, paint
 from gmner.data.drawn.kinds import KINDS
 from gmner.data.drawn.layout import Figure, arrange
 from gmner.data.drawn.pen import Brush, Pattern, Ruler
-from gmner.data.drawn.scene import Light, Place, Placed, Scene, compose
-from gmner.data.drawn.scenery import PROPS
+from gmner.data.drawn.picture import render
+from gmner.data.drawn.scene import Light, Place, Placed, Scene
 from gmner.data.drawn.sentences import make_sentence
+from gmner.data.drawn.view import observe
 from gmner.geometry import decode_mask
 from gmner.types import Box, Entity, Example
 
@@ -81,7 +82,7 @@ def test_the_ruler_measures_above_the_cut() -> None:
     ruler = Ruler(bottom=0.5)
     ruler.rectangle(-1, 0, 1, 0.4, RED)
     ruler.rectangle(-3, 0.6, 3, 2, RED)
-    assert ruler.extent == Box(-1, 0, 1, 0.4)
+    assert ruler.extent == Box(-1, 0, 1, 0.5)
 
 
 def some_scene(seed: int) -> Scene:
@@ -98,12 +99,12 @@ def test_masks_are_the_pixels_that_change_when_a_figure_is_taken_away() -> None:
     checked = 0
     for seed in range(12):
         scene = some_scene(seed)
-        view = compose(scene)
+        view = observe(scene)
         for index, sight in enumerate(view.sights):
             if sight is None:
                 continue
             without = replace(scene, items=scene.items[:index] + scene.items[index + 1 :])
-            changed = (compose(without).picture != view.picture).any(2)
+            changed = (pixels(without) != pixels(scene)).any(2)
             seen = view.owner == index
             edges = [partly_covered(item, scene.size) for item in scene.items[index:]]
             assert not (changed & ~seen & ~np.any(edges, axis=0)).any()
@@ -114,18 +115,16 @@ def test_masks_are_the_pixels_that_change_when_a_figure_is_taken_away() -> None:
     assert checked > 25
 
 
+def pixels(scene: Scene) -> np.ndarray:
+    return render(scene, observe(scene).layers)
+
+
 def partly_covered(item: Placed, size: tuple[int, int]) -> np.ndarray:
     """Where an item covers a pixel, but not all of it."""
-    x, y, width, height = item.place
-    if item.look is not None:
-        coverage = paint(KINDS[item.kind], item.look, (width, height)).coverage
-    else:
-        brush = Brush(Box(0, 0, 1, 1), (width, height))
-        PROPS[item.kind].draw(brush)
-        coverage = brush.patch().coverage
-    room = np.zeros((size[1] + 2 * height, size[0] + 2 * width), dtype=bool)
-    room[y + height : y + 2 * height, x + width : x + 2 * width] = (coverage > 0) & (coverage < 255)
-    return room[height:-height, width:-width]
+    (layer,) = observe(Scene(size, "studio", (item,), Light(), (0,))).layers
+    found = np.zeros(size[::-1], dtype=bool)
+    found[layer.area] = (layer.inside.coverage > 0) & (layer.inside.coverage < 255)
+    return found
 
 
 def two(front: Place, back: Place, entities: tuple[int, ...]) -> tuple[Scene, list[Figure]]:
@@ -139,9 +138,9 @@ def two(front: Place, back: Place, entities: tuple[int, ...]) -> tuple[Scene, li
 def test_half_hidden_figures_keep_only_their_visible_pixels() -> None:
     behind = Place(60, 20, 80, 110)
     scene, _ = two(Place(20, 100, 160, 70), behind, ())
-    both = compose(scene)
-    alone = compose(replace(scene, items=scene.items[:1]))
-    car = compose(replace(scene, items=scene.items[1:]))
+    both = observe(scene)
+    alone = observe(replace(scene, items=scene.items[:1]))
+    car = observe(replace(scene, items=scene.items[1:]))
     poster, front = decode_mask(both.sights[0].mask), decode_mask(both.sights[1].mask)
     assert np.array_equal(front, decode_mask(car.sights[0].mask))
     assert np.array_equal(poster, decode_mask(alone.sights[0].mask) & ~front)
@@ -163,8 +162,7 @@ def test_figures_that_are_too_hidden_are_no_gold(front: Place, expected: str) ->
     scene, figures = two(front, Place(70, 40, 60, 80), (0,))
     example = Example(text="Nightglass is out", entities=(Entity("Nightglass", "OTHER", 0, 10),))
     part = Part((figures[0],), present=True)
-    view = compose(scene)
-    post = annotate(generator(4), example, ("film",), (part,), scene, figures, view)
+    post = annotate(generator(4), example, ("film",), (part,), scene, figures, observe(scene).sights)
     if expected == "unclear":
         assert post == Unclear(0, half_seen=True)
     else:
@@ -175,7 +173,7 @@ def test_figures_that_are_too_hidden_are_no_gold(front: Place, expected: str) ->
 def test_what_lies_outside_the_picture_counts_as_hidden() -> None:
     look = KINDS["ball"].look(generator(1))
     scene = Scene((100, 100), "studio", (Placed("ball", Place(60, 30, 80, 80), look),), Light(), (7,))
-    (sight,) = compose(scene).sights
+    (sight,) = observe(scene).sights
     assert sight.box.x2 == 100
     assert 0.4 < sight.share < 0.6
 

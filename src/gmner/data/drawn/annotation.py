@@ -14,8 +14,9 @@ from gmner.data.drawn.figure import Trait
 from gmner.data.drawn.kinds import KINDS, POOLS
 from gmner.data.drawn.layout import Figure, place_anywhere
 from gmner.data.drawn.names import Category
-from gmner.data.drawn.scene import Scene, Sight, View, sight_alone
+from gmner.data.drawn.scene import Scene
 from gmner.data.drawn.scenery import BACKDROPS
+from gmner.data.drawn.view import Sight, sight_alone
 from gmner.types import Box, Entity, Example, Mask
 
 VISIBLE: Final = 0.3
@@ -58,14 +59,14 @@ def annotate(
     parts: Sequence[Part],
     scene: Scene,
     owners: Sequence[Figure | None],
-    view: View,
+    sights: Sequence[Sight | None],
 ) -> Example | Unclear:
-    """The post with its picture and gold, or the first entity for which there is none.
+    """The post with its gold and its picture in words, or the first entity for which there is no gold.
 
     An entity whose figures are hidden is not in the picture, whatever its part says. One whose figures are neither
     plainly seen nor hidden is `Unclear`, as is one that no words tell apart from the other figures.
     """
-    shown = [one for one in map(_shown, owners, view.sights, [scene.size] * len(owners)) if one is not None]
+    shown = [one for one in map(_shown, owners, sights, [scene.size] * len(owners)) if one is not None]
     for one in shown:
         if one.figure.entities and not _plain(one):
             return Unclear(one.figure.entities[0], half_seen=True)
@@ -86,7 +87,6 @@ def annotate(
     setting = BACKDROPS[scene.backdrop].words
     return replace(
         example,
-        image=view.picture,
         image_size=scene.size,
         entities=tuple(entities),
         caption=one_line(rng, ordered, setting),

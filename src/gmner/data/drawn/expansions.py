@@ -14,7 +14,7 @@ from gmner.data.drawn.colours import alike
 from gmner.data.drawn.figure import Look, Trait, differ
 from gmner.data.drawn.kinds import KINDS
 from gmner.data.drawn.names import Category
-from gmner.data.drawn.scene import Sight
+from gmner.data.drawn.view import Sight
 from gmner.types import Box
 
 

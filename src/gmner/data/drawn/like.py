@@ -17,9 +17,11 @@ from gmner.data.drawn.kinds import KINDS
 from gmner.data.drawn.layout import Figure, arrange
 from gmner.data.drawn.names import Category
 from gmner.data.drawn.objects import OBJECTS
+from gmner.data.drawn.picture import render
 from gmner.data.drawn.places import PLACES
 from gmner.data.drawn.posts import picture_size
-from gmner.data.drawn.scene import Place, compose
+from gmner.data.drawn.scene import Place
+from gmner.data.drawn.view import observe
 from gmner.data.splits import SPLIT_KEY, SPLITS
 from gmner.types import Box, Entity, EntityType, Example
 
@@ -45,9 +47,10 @@ def draw_like(model: Example, number: int, seed: int) -> Example:
         parts, fixed = _cast(rng, entities, categories, size, left_out)
         bystanders = choose_bystanders(rng, entities, categories, parts, split, names) if attempt < _PATIENCE else []
         scene, owners = arrange(rng, bystanders[:3], size, (*key, attempt), fixed)
-        post = annotate(rng, bare, categories, parts, scene, owners, compose(scene))
+        view = observe(scene)
+        post = annotate(rng, bare, categories, parts, scene, owners, view.sights)
         if isinstance(post, Example):
-            return post
+            return replace(post, image=render(scene, view.layers))
         if post.half_seen or attempt >= 2 * _PATIENCE:
             left_out.add(entities[post.entity].text)
         if attempt >= 4 * _PATIENCE:  # nothing tells what is imagined from what is there

@@ -40,6 +40,24 @@ class Patch(NamedTuple):
     coverage: UInt8[np.ndarray, "height width"]
     parts: UInt8[np.ndarray, "height width"]
 
+    @property
+    def solid(self) -> Bool[np.ndarray, "height width"]:
+        """The pixels that are covered by half or more, and so belong to the figure."""
+        return np.asarray(self.coverage >= 128)
+
+    def cut(self, rows: slice, columns: slice) -> "Patch":
+        return Patch(*(array[rows, columns] for array in self))
+
+    def over(
+        self, below: UInt8[np.ndarray, "height width 3"], opacity: int = 255
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """The patch laid over what is below it; whole numbers only."""
+        colour, coverage = self.colour.astype(np.uint16), self.coverage.astype(np.uint16)
+        if opacity < 255:
+            colour, coverage = colour * opacity // 255, coverage * opacity // 255
+        rest = 256 - (coverage + (coverage >> 7))
+        return np.asarray(np.minimum(colour + (below * rest[..., None] >> 8), 255), dtype=np.uint8)
+
 
 class Pen(ABC):
     """What figures are drawn with. y grows downwards. `part` is set by the figure while it draws."""
@@ -116,21 +134,20 @@ class Ruler(Pen):
 
     def __init__(self, bottom: float) -> None:
         self.bottom = bottom
-        self.low, self.high = np.full(2, np.inf), np.full(2, -np.inf)
+        self.outlines: list[Points] = []
 
     def polygon(self, points: Sequence[tuple[float, float]] | Points, paint: Paint) -> None:
-        corners = np.asarray(points, dtype=np.float64)
-        corners = corners[corners[:, 1] <= self.bottom]
-        if len(corners):
-            self.low, self.high = np.minimum(self.low, corners.min(0)), np.maximum(self.high, corners.max(0))
+        self.outlines.append(np.asarray(points, dtype=np.float64))
 
     def letters(self, text: str, x1: float, y1: float, x2: float, y2: float, ink: Colour) -> None:
         pass
 
     @property
     def extent(self) -> Box:
-        bottom = min(self.bottom, float(self.high[1]))
-        return Box(float(self.low[0]), float(self.low[1]), float(self.high[0]), bottom)
+        corners = np.concatenate(self.outlines)
+        above = corners[corners[:, 1] <= self.bottom]
+        (left, top), (right, low) = above.min(0).tolist(), above.max(0).tolist()
+        return Box(left, top, right, self.bottom if len(above) < len(corners) else low)
 
 
 class Brush(Pen):

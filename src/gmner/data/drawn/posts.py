@@ -4,6 +4,7 @@ A post depends on the seed, its split and its number only, so that any process m
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from numpy.random import Generator
@@ -12,8 +13,9 @@ from gmner.data.drawn.annotation import annotate
 from gmner.data.drawn.cast import choose_cast
 from gmner.data.drawn.chance import between, generator, weighted
 from gmner.data.drawn.layout import arrange
-from gmner.data.drawn.scene import compose
+from gmner.data.drawn.picture import render
 from gmner.data.drawn.sentences import make_sentence
+from gmner.data.drawn.view import observe
 from gmner.data.splits import SPLIT_KEY, SPLITS, split_name
 from gmner.types import Example
 
@@ -50,9 +52,10 @@ def draw_post(split: str, number: int, seed: int) -> Example:
         rng = generator(*key, attempt)
         cast = choose_cast(rng, sentence.entities, sentence.categories, size, split)
         scene, owners = arrange(rng, cast.figures, size, (*key, attempt))
-        post = annotate(rng, bare, sentence.categories, cast.parts, scene, owners, compose(scene))
+        view = observe(scene)
+        post = annotate(rng, bare, sentence.categories, cast.parts, scene, owners, view.sights)
         if isinstance(post, Example):
-            return post
+            return replace(post, image=render(scene, view.layers))
         attempt += 1
 
 

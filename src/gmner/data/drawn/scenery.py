@@ -33,12 +33,10 @@ def paint_backdrop(backdrop: Backdrop, rng: Generator, size: tuple[int, int]) ->
     width, height = size
     top, low = (np.array(end, dtype=np.int32) for end in pick(rng, backdrop.skies))
     rows = np.arange(height, dtype=np.int32)[:, None]
-    sky = np.broadcast_to((top + (low - top) * rows // height)[:, None], (height, width, 3))
+    column = (top + (low - top) * rows // height).astype(np.uint8)
     brush = Brush(Box(0, 0, width / height, 1), size)
     backdrop.draw(brush, rng, width / height)
-    patch = brush.patch()
-    under = 255 - patch.coverage[..., None].astype(np.int32)
-    return (patch.colour + sky * under // 255).astype(np.uint8)
+    return brush.patch().over(np.broadcast_to(column[:, None], (height, width, 3)))
 
 
 def _draw_park(pen: Pen, rng: Generator, aspect: float) -> None:
