@@ -1,4 +1,4 @@
-"""`gmner data`: count, check, compare and convert data sets."""
+"""`gmner data`: count, check, compare, convert and draw data sets."""
 
 import dataclasses
 import json
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gmner.cli.draw import draw
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from gmner.data.sidecars import SidecarReport
     from gmner.types import Box
 
-app = typer.Typer(help="Count, check, compare and convert data sets.", no_args_is_help=True)
+app = typer.Typer(help="Count, check, compare, convert and draw data sets.", no_args_is_help=True)
+app.command("draw")(draw)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
