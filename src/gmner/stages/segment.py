@@ -10,10 +10,8 @@ from jaxtyping import Bool, UInt8
 
 from gmner.geometry import box_mask, clip_box, encode_mask, shared_area
 from gmner.image import Picture
-from gmner.stages.faces import FACE
-from gmner.stages.lettering import LETTERING
 from gmner.stages.stage import Stage
-from gmner.types import Box, Candidate, Entity, Mask, Prediction
+from gmner.types import FACE, LETTERING, Box, Candidate, Entity, Mask, Prediction
 
 Labels = UInt8[np.ndarray, "height width"]
 """What GrabCut is told of each pixel: surely or likely foreground or background (OpenCV's GC_ numbers)."""
