@@ -64,11 +64,12 @@ def train(
     if not PartialState().is_main_process:
         return  # of several processes all hold the same weights, and one writes them
     calibrate(task.model, task.codec, dev)
-    predictions = predict(task.model, task.codec, test)
     weights.save(output, task.model)
+    model, codec = weights.load(output)  # what is scored is what was written
+    predictions = predict(model, codec, test)
     write_rows(output / "test.jsonl", predictions)
     found = data_version(test, data.name)
-    measures = score(task.model, task.codec, test, predictions)
+    measures = score(model, codec, test, predictions)
     card = Card(
         system=recipe.stem,
         about=plan.about,
