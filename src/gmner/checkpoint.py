@@ -1,6 +1,7 @@
 """A trained model as a folder: `config.toml` (settings and labels), `model.safetensors`, and a card beside them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,11 +22,22 @@ def save(folder: Path, config: object, tensors: "Mapping[str, torch.Tensor]") ->
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    write_toml(config, folder / CONFIG_FILE)
-    unfinished = folder / f"{TENSOR_FILE}.part"
-    save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, str(unfinished))
-    unfinished.chmod(0o644)  # safetensors makes it private
-    unfinished.replace(folder / TENSOR_FILE)
+    with _replacing(folder / CONFIG_FILE) as unfinished:
+        write_toml(config, unfinished)
+    with _replacing(folder / TENSOR_FILE) as unfinished:
+        save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, str(unfinished))
+        unfinished.chmod(0o644)  # safetensors makes it private
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place when the block ends well."""
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def load(folder: Path, kind: type[C]) -> "tuple[C, dict[str, torch.Tensor]]":

@@ -32,11 +32,14 @@ def box_iou(left: Sequence[Box], right: Sequence[Box]) -> Float[np.ndarray, "lef
     return np.asarray(np.divide(intersection, union, out=np.zeros_like(union), where=union > 0))
 
 
+def shared_area(left: Box, right: Box) -> float:
+    """The area that both boxes cover, in square pixels."""
+    return Box(max(left.x1, right.x1), max(left.y1, right.y1), min(left.x2, right.x2), min(left.y2, right.y2)).area
+
+
 def pair_iou(left: Box, right: Box) -> float:
     """`box_iou` of a single pair, without an array: a score asks for thousands of pairs one by one."""
-    width = min(left.x2, right.x2) - max(left.x1, right.x1)
-    height = min(left.y2, right.y2) - max(left.y1, right.y1)
-    intersection = max(width, 0.0) * max(height, 0.0)
+    intersection = shared_area(left, right)
     union = left.area + right.area - intersection
     return intersection / union if union > 0 else 0.0
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFilter
 
 from gmner.errors import EntityError, ImageError
 from gmner.fonts import Letters
-from gmner.geometry import clip_box, decode_mask, mask_area, mask_box
+from gmner.geometry import clip_box, decode_mask, mask_area, mask_box, shared_area
 from gmner.image import Picture, open_image
 from gmner.types import Box, Entity, Example, Mask, Prediction
 
@@ -210,16 +210,12 @@ def place_tag(
     for order, (x, y) in enumerate(corners):
         x1, y1 = min(max(x, 0), max(room[0] - width, 0)), min(max(y, 0), max(room[1] - height, 0))
         tag = Box(x1, y1, x1 + width, y1 + height)
-        on_tags = sum(_overlap(tag, other) for other in tags) / tag.area
-        on_boxes = sum(_overlap(tag, other) / other.area for other in boxes)
+        on_tags = sum(shared_area(tag, other) for other in tags) / tag.area
+        on_boxes = sum(shared_area(tag, other) / other.area for other in boxes)
         cost = 100 * on_tags + on_boxes + 0.01 * order + _gap(tag, box) / height
         if cost < least:
             best, least = tag, cost
     return best or box
-
-
-def _overlap(a: Box, b: Box) -> float:
-    return Box(max(a.x1, b.x1), max(a.y1, b.y1), min(a.x2, b.x2), min(a.y2, b.y2)).area
 
 
 def _gap(a: Box, b: Box) -> float:

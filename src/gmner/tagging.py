@@ -103,24 +103,27 @@ def split_words(text: str) -> list[tuple[int, int]]:
 
 
 def locate_tokens(text: str, tokens: Sequence[str]) -> list[tuple[int, int]]:
-    """Character offsets of `tokens` in `text`, found one after another.
+    """Character offsets of `tokens` in `text`, which holds them one after another and nothing but blanks between.
 
     Raises:
-        TextError: a token does not occur after the one before it.
+        TextError: something else than the next token, or blanks before it, stands in the text.
     """
     offsets: list[tuple[int, int]] = []
     reached = 0
-    for token in tokens:
-        start = text.find(token, reached)
-        if start < 0:
+    for token in (*tokens, ""):  # after the last token only blanks are left
+        start = reached
+        while not (token and text.startswith(token, start)) and start < len(text) and text[start].isspace():
+            start += 1
+        if not text.startswith(token, start) or (not token and start < len(text)):
             raise TextError(
-                f"token {token!r} does not occur in the text after character {reached}",
-                allowed="where both are given, the tokens stand in the text in their order",
+                f"the text goes on with {text[start : start + 20]!r} at character {start}, "
+                + (f"not with the token {token!r}" if token else "after the last token"),
+                allowed="where both are given, the text is the tokens in their order with blanks between",
                 todo="leave one of `text` and `tokens` out",
             )
         reached = start + len(token)
         offsets.append((start, reached))
-    return offsets
+    return offsets[:-1]
 
 
 def word_offsets(example: Example) -> list[tuple[int, int]]:

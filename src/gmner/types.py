@@ -132,9 +132,14 @@ class Entity:
         return bool(self.boxes or self.masks)
 
 
+FACE: Final = "face"
+LETTERING: Final = "lettering"
+"""Kinds of candidates that stages tell apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A region that a detector proposes: where, of what kind (`face`, `lettering`, `object`), how sure.
+    """A region that a detector proposes: where, of what kind (`FACE`, `LETTERING`, `object`), how sure.
 
     `text` is what is written there, for lettering. `score` is in [0, 1] and comparable within one kind only.
     """

@@ -76,8 +76,11 @@ def test_unusual_texts_are_read(text: str) -> None:
     assert all(text[entity["start"] : entity["end"]] == entity["text"] for entity in row["entities"])
 
 
-def test_unknown_system_and_protocol() -> None:
+def test_unknown_system_and_protocol(tmp_path: Path) -> None:
     assert "did you mean 'lite'?" in sentence(["predict", "--text", "Ada", "--system", "light"])
+    (tmp_path / "posts.jsonl").write_text('{"id": "1", "text": "Ada", "entities": []}\n', encoding="utf-8")
+    files = [f"--{side}={tmp_path / 'posts.jsonl'}" for side in ("gold", "pred")]
+    assert "did you mean 'span'?" in sentence(["evaluate", *files, "--protocol", "spam"])
 
 
 def test_neither_text_nor_file() -> None:

@@ -52,7 +52,12 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     # `python -P` would drop the current folder; PYTHONPATH brings the module that forbids sockets into every process.
-    environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{folder}{os.pathsep}{REPOSITORY / 'src'}",
+        "COLUMNS": "160",
+        "OMP_NUM_THREADS": "1",
+    }
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 

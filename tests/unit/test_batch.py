@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
 from gmner.batch.files import Summary, predict_file
 from gmner.data.rows import read_predictions, write_rows
 from gmner.errors import DataError, GmnerError, TextError
+from gmner.image import open_image
+from gmner.systems import cascade
 from gmner.systems.cascade import NO_PICTURE, Cascade
 from gmner.systems.system import System
 from gmner.types import Entity, Example, Prediction
@@ -155,6 +159,11 @@ def test_a_missing_source_and_an_unwritable_target_are_errors(tmp_path: Path) ->
     assert [p.name for p in tmp_path.iterdir()] == ["posts.jsonl"]
 
 
+def test_the_folder_of_the_target_is_made(tmp_path: Path) -> None:
+    summary = predict_file(Capitals(), source_of(tmp_path, MIXED[0]), tmp_path / "new" / "folder" / "out.jsonl")
+    assert len(read_predictions(tmp_path / "new" / "folder" / "out.jsonl")) == summary.posts == 1
+
+
 def test_the_source_is_never_overwritten(tmp_path: Path) -> None:
     source = source_of(tmp_path, MIXED[0])
     before = source.read_bytes()
@@ -217,3 +226,33 @@ def test_the_bar_is_for_terminals(
     predict_file(Capitals(), source, tmp_path / "out.jsonl", batch_size=1)
     out, shown = capsys.readouterr()
     assert out == "" and "posts.jsonl" in shown and "8/8" in shown and "posts/s" in shown
+
+
+def test_a_picture_column_of_another_library_stops_nothing(tmp_path: Path) -> None:
+    column = [{"bytes": b"jpeg", "path": "a.jpg"}, None]
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["Ada", "Bob"], "image": column}), tmp_path / "posts.parquet")
+    summary = predict_file(Capitals(), tmp_path / "posts.parquet", tmp_path / "out.jsonl")
+    assert (summary.posts, summary.errors) == (1, 1)
+    [row] = (tmp_path / "out.errors.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(row)["line"] == 1
+    assert "`image`" in json.loads(row)["error"]
+
+
+def test_a_target_that_can_not_be_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("posts.jsonl").write_text('{"text": "Ada"}\n', encoding="utf-8")
+    Path("folder").mkdir()
+    system = Capitals()
+    for target in (".", "folder", "posts.jsonl/out.jsonl"):
+        with pytest.raises(DataError, match="check the path"):
+            predict_file(system, Path("posts.jsonl"), Path(target))
+    assert system.calls == []
+
+
+def test_posts_that_name_a_picture_by_equal_paths_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    opened: list[object] = []
+    monkeypatch.setattr(cascade, "open_image", lambda image: opened.append(image) or open_image(image))
+    posts = [Example(text="Ada", image=kind(tmp_path / "a.png")) for kind in (str, Path, Path)]
+    Cascade("none", ()).predict(posts)
+    assert len(opened) == 1

@@ -77,3 +77,17 @@ def test_names_that_differ_are_named() -> None:
     checkpoint.compare_names(["a", "b"], ["b", "a"], "m")
     with pytest.raises(CheckpointError, match=r"lacks b \(1\) and also holds c \(1\)"):
         checkpoint.compare_names(["a", "c"], ["a", "b"], "m")
+
+
+def test_a_save_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, Settings(1), {"a": torch.zeros(1)})
+
+    @dataclass(frozen=True)
+    class Unwritable:
+        width: complex = 1j
+
+    with pytest.raises(TypeError):
+        checkpoint.save(tmp_path, Unwritable(), {})
+    config, _ = checkpoint.load(tmp_path, Settings)
+    assert config == Settings(1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.toml", "model.safetensors"]

@@ -4,9 +4,12 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -361,3 +364,50 @@ def test_reading_text_formats_loads_neither_torch_nor_pyarrow() -> None:
     code = "import sys, gmner.data, gmner.cli.data; print({'torch', 'pyarrow', 'transformers'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
+
+
+def test_zero_is_an_id(tmp_path: Path) -> None:
+    file = tmp_path / "posts.jsonl"
+    file.write_text('{"id": 0, "text": "a"}\n{"id": 1, "text": "b"}\n{"id": "", "text": "c"}\n', encoding="utf-8")
+    assert [post.id for post in read_examples(file)] == ["0", "1", "3"]
+    assert example_from_row({"id": 0, "text": "a"}, "here").id == "0"
+
+
+def test_a_picture_is_found_from_a_folder_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (tmp_path / "home" / "pictures").mkdir(parents=True)
+    (tmp_path / "home" / "out").symlink_to(tmp_path / "elsewhere" / "deep", target_is_directory=True)
+    (tmp_path / "store.jpg").write_bytes(b"a picture")
+    (tmp_path / "home" / "pictures" / "17.jpg").symlink_to(tmp_path / "store.jpg")
+    file = tmp_path / "home" / "out" / "posts.jsonl"
+    write_rows(file, [Example(id="1", text="a", image=str(tmp_path / "home" / "pictures" / "17.jpg"))])
+    [post] = read_examples(file)
+    assert Path(str(post.image)).read_bytes() == b"a picture"
+    assert Path(str(post.image)).name == "17.jpg"
+
+
+@pytest.mark.parametrize("name", ["note/out.jsonl", f"{'x' * 300}.jsonl", "."])
+def test_where_nothing_can_be_written_is_one_error(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "note").write_text("a file", encoding="utf-8")
+    with pytest.raises(DataError, match="check the path"):
+        write_rows(name, [Example(id="1", text="a")])
+    assert [path.name for path in tmp_path.iterdir()] == ["note"]
+
+
+@pytest.mark.parametrize(
+    "column", [[datetime(2026, 1, 1)], [b"jpeg"], [float("nan")], [{"bytes": b"jpeg", "path": "a.jpg"}]]
+)
+def test_foreign_parquet_values_that_json_can_not_hold_are_bad_rows(tmp_path: Path, column: list[object]) -> None:
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["a"], "other": column}), tmp_path / "posts.parquet")
+    [(number, error)] = iterate_rows(tmp_path / "posts.parquet")
+    assert number == 1
+    assert isinstance(error, DataError)
+    assert "posts.parquet:1: the column 'other'" in str(error)
+
+
+@pytest.mark.parametrize("extra", [5, "[1]"])
+def test_a_foreign_column_called_extra_is_one_error(tmp_path: Path, extra: object) -> None:
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["a"], "extra": [extra]}), tmp_path / "posts.parquet")
+    with pytest.raises(DataError, match="not a Parquet file of posts"):
+        read_examples(tmp_path / "posts.parquet")

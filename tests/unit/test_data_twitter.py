@@ -328,3 +328,15 @@ def test_tweets_and_examples_are_inverse() -> None:
 )
 def test_why_a_name_matches_nothing(name: str, reason: str) -> None:
     assert why_unmatched(name, ["Blue Lantern", "..."], "The Blue Lantern opens ...") == reason
+
+
+@pytest.mark.parametrize("encoding", ["martian", "gb2312"])
+def test_an_annotation_in_an_encoding_that_is_not_read(tmp_path: Path, encoding: str) -> None:
+    path = put(tmp_path / "a.xml", f'<?xml version="1.0" encoding="{encoding}"?><annotation/>')
+    with pytest.raises(DataError, match=r"a\.xml:1: not XML"):
+        read_annotation(path)
+
+
+def test_a_name_that_xml_can_not_hold_is_refused() -> None:
+    with pytest.raises(DataError, match=r"post '7': the character '\\x01'"):
+        format_annotation(Annotation("7", (5, 5), (NamedBox("a\x01b", Box(0, 0, 1, 1)),)))

@@ -89,3 +89,8 @@ def test_dice_is_its_definition(pair):
 def test_dice_of_different_sizes_is_refused():
     with pytest.raises(EntityError, match="different sizes"):
         dice(np.ones((2, 3), dtype=bool), np.ones((3, 2), dtype=bool))
+
+
+def test_kappa_of_small_integers_is_that_of_large_ones():
+    ratings = np.array([[200, 0], [0, 200], [100, 100]])
+    assert fleiss_kappa(ratings.astype(np.uint8)) == fleiss_kappa(ratings)

@@ -8,7 +8,7 @@ from tests.unit.scored_posts import FAR, HALF, MOST, SQUARE, answer, echo, entit
 
 from gmner.errors import ConfigError, MismatchError
 from gmner.metrics import candidate_coverage, f1_curve, grounding
-from gmner.types import Box
+from gmner.types import Box, Example
 
 NAME = "Grace Hopper of the US Navy"
 
@@ -98,3 +98,8 @@ def test_f1_curve_by_hand():
     assert f1_curve([], [], [0.5]).tolist() == [0]
     with pytest.raises(MismatchError, match="as needed for smner"):
         f1_curve(gold, predicted, [0.5], task="smner")
+
+
+def test_coverage_of_unknown_gold_is_refused():
+    with pytest.raises(MismatchError, match="'7'"):
+        candidate_coverage([Example(id="7", text="Ada")], [5])

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from gmner import fonts, show
 from gmner.errors import EntityError, ImageError
-from gmner.geometry import encode_mask
+from gmner.geometry import encode_mask, shared_area
 from gmner.show import COLOURS, contrast, draw, ink_on, place_tag, save_overlay, segments, text_table
 from gmner.types import Box, Entity, Example, Mask, Prediction
 
@@ -140,7 +140,7 @@ def test_tags_stay_inside_and_apart(corners: list[tuple[int, int]], width: int) 
     for box in boxes:
         tags.append(place_tag((width, 24), box, tags, boxes, (800, 400)))
     assert all(tag.x1 >= 0 and tag.y1 >= 0 and tag.x2 <= 800 and tag.y2 <= 400 for tag in tags)
-    assert all(show._overlap(a, b) == 0 for a, b in combinations(tags, 2))
+    assert all(shared_area(a, b) == 0 for a, b in combinations(tags, 2))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.sight import line
 
-from gmner.stages.naming import _could_fit, _errors, _fit, carried
+from gmner.naming import _could_fit, _errors, _fit, carried
 from gmner.types import Box, Candidate
 
 

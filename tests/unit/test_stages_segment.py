@@ -186,3 +186,10 @@ def test_a_mask_never_leaves_its_box(x: float, y: float, width: float, height: f
     found = segment(picture, box, kind=kind, candidates=(face,), side=64)
     inside = decode_mask(box_mask(box, 400, 300))
     assert not (decode_mask(found.masks[0]) & ~inside).any()
+
+
+def test_a_box_too_thin_for_the_small_copy_is_its_own_mask() -> None:
+    box = Box(100, 0, 108, 4000)
+    entity = segment(blank(4000, 4000), box)
+    assert entity.masks == (box_mask(box, 4000, 4000),)
+    assert entity.provenance == {"segment": "the box itself"}

@@ -22,7 +22,7 @@ from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.stages.recognise import TaggerRecogniser
 from gmner.tagging import illegal_steps, word_offsets
 from gmner.training.loop import TrainingConfig, parameter_groups, train
-from gmner.training.recognise import build, calibrate, groundable_accuracy, groundable_logits
+from gmner.training.recognise import accuracy, build, calibrate, groundable_logits
 from gmner.types import Box, Entity, Example, Prediction
 
 POSTS = (
@@ -281,7 +281,7 @@ def test_training_learns_a_toy_language_and_keeps_the_best_epoch(tmp_path: Path)
     best = max(epoch.scores["mner_f1"] for epoch in history)
     assert best > 95
     assert task.evaluate()["mner_f1"] == best
-    assert groundable_accuracy(task.model, task.codec, posts[-3:]) > 0.9
+    assert accuracy(*groundable_logits(task.model, task.codec, posts[-3:])) > 0.9
 
 
 def test_calibration_makes_a_head_that_is_too_sure_honest(tagger: tuple[Tagger, TaggerCodec]) -> None:

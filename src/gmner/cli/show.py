@@ -13,9 +13,12 @@ def show(
 ) -> None:
     """Print the entities as a table, draw each over its picture, and write one HTML page of all posts.
 
+    A post whose picture can not be drawn is told, has its error on the page, and makes the exit code 2.
+
     Example: gmner show entities.jsonl --output out/
     """
     from gmner.data.rows import read_predictions
+    from gmner.errors import GmnerError
     from gmner.report.html import write_page
     from gmner.show import WIDE, save_overlay, text_table
 
@@ -23,8 +26,16 @@ def show(
     output.mkdir(parents=True, exist_ok=True)
     console = Console()
     console.print(text_table(posts, why=console.width >= WIDE))
+    failed = 0
     for number, post in enumerate(posts, start=1):
-        if post.example.image is not None:
+        if post.example.image is None:
+            continue
+        try:
             save_overlay(output / f"{number:03d}.png", post)
+        except GmnerError as error:
+            failed += 1
+            typer.echo(f"gmner: post {post.id!r}: {error}", err=True)
     write_page(output / "index.html", posts, title=f"Entities of {len(posts)} posts")
     typer.echo(f"{len(posts)} posts: pictures and index.html are in {output}")
+    if failed:
+        raise typer.Exit(2)

@@ -25,7 +25,8 @@ def train(
 
     Example: gmner train recipes/lite-tagger.toml --data twitter_gmner_v2 --output runs/lite-tagger
 
-    Killed and started again, it goes on after the last whole epoch.
+    Killed and started again, it goes on after the last whole epoch. Several GPUs or processes: the same command as
+    `accelerate launch -m gmner.cli.main train ...`.
     """
     import torch
 
@@ -33,10 +34,13 @@ def train(
     from gmner.data import write_rows
     from gmner.errors import ConfigError
     from gmner.models.tagger import weights
+    from gmner.report.card import Card, CardEpoch, card_scores, write_card
+    from gmner.report.provenance import commit, data_version, machine
     from gmner.training.loop import train as run
-    from gmner.training.recipe import Recipe, write_card
+    from gmner.training.recipe import Recipe
     from gmner.training.recognise import build, calibrate, predict, score
 
+    revision = commit()  # before the training: files may change while it runs
     torch.set_num_threads(threads)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     plan = read_toml(Recipe, recipe, changes or ())
@@ -55,19 +59,39 @@ def train(
         )
     task = build(plan.model, train_split, dev, plan.frozen, plan.groundable_weight, plan.training.seed)
     history = run(task, plan.training, output)
+    from accelerate import PartialState  # whose absence `run` has told by now
+
+    if not PartialState().is_main_process:
+        return  # of several processes all hold the same weights, and one writes them
     calibrate(task.model, task.codec, dev)
-    predictions = predict(task.model, task.codec, test)
     weights.save(output, task.model)
+    model, codec = weights.load(output)  # what is scored is what was written
+    predictions = predict(model, codec, test)
     write_rows(output / "test.jsonl", predictions)
-    write_card(
-        output / "README.md",
-        plan,
-        " ".join(["gmner train", recipe.name, *(f"--set {change}" for change in changes or ())]),
-        data.name + (f", knowledge {knowledge.name}" if knowledge else ""),
-        history,
-        score(task.model, task.codec, test, predictions),
+    found = data_version(test, data.name)
+    measures = score(model, codec, test, predictions)
+    card = Card(
+        system=recipe.stem,
+        about=plan.about,
+        recipe=recipe.name,
+        changes=tuple(changes or ()),
+        inputs=f"knowledge {knowledge.name}" if knowledge else "",
+        command=" ".join(["gmner train", recipe.name, *(f"--set {change}" for change in changes or ())]),
+        commit=revision,
+        seed=plan.training.seed,
+        data=found.name,
+        version=found.version,
+        split="test",
+        posts=len(test),
+        machine=machine(),
+        seconds=sum(epoch.seconds for epoch in history),
+        scores=card_scores(test, predictions, ["mner"]),
+        measures={name: round(value, 4) for name, value in measures.items() if name != "mner_f1"},
+        epochs=tuple(CardEpoch(epoch.number, epoch.loss, epoch.seconds, epoch.scores) for epoch in history),
     )
-    typer.echo((output / "README.md").read_text(encoding="utf-8"))
+    write_card(output / "card.json", card)
+    (output / "README.md").write_text(card.markdown(), encoding="utf-8")
+    typer.echo(card.markdown())
 
 
 def _read(data: Path, split: str, knowledge: Path | None) -> "list[Example]":

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 
@@ -22,9 +23,9 @@ def verify(
     table = Table(Column("output", overflow="fold"), "largest difference", "tolerance", "")
     for comparison in result.comparisons:
         verdict = "[green]within[/]" if comparison.within else "[bold red]past[/]"
-        table.add_row(comparison.output, f"{comparison.difference:.1e}", str(comparison.tolerance), verdict)
+        table.add_row(escape(comparison.output), f"{comparison.difference:.1e}", str(comparison.tolerance), verdict)
     for output in result.unchecked:
-        table.add_row(output, "", "", "[yellow]not checked[/]")
+        table.add_row(escape(output), "", "", "[yellow]not checked[/]")
     within = sum(comparison.within for comparison in result.comparisons)
     console = Console()
     console.print(table)

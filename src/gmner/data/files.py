@@ -2,6 +2,8 @@
 
 import codecs
 import contextlib
+import errno
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,13 +61,23 @@ def located(error: GmnerError, where: str) -> DataError:
     return DataError(where, error.given, allowed=error.allowed, todo=error.todo)
 
 
+def refuse_folder(path: Path) -> None:
+    """Raise DataError if there is a folder at `path`, which no file can take the place of, or if it can be no path."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` to write to, which takes the place of `path` when the block ends well.
 
     Raises:
-        DataError: the folder does not exist or can not be written to.
+        DataError: the folder does not exist or can not be written to, or a folder stands at `path`.
     """
+    refuse_folder(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         yield temporary
@@ -75,4 +87,5 @@ def replacing(path: Path) -> Iterator[Path]:
             raise  # the block stumbled over another file
         raise unreadable(path, error) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing could be written nothing can be removed
+            temporary.unlink()

@@ -22,7 +22,9 @@ _ROWS_AT_ONCE = 1000
 
 
 def read_records(path: Path) -> Iterator[tuple[int, Record | DataError]]:
-    """Row numbers (from 1) with the records of a Parquet file.
+    """Row numbers (from 1) with the records of a Parquet file, or with what is wrong with the row.
+
+    Columns that the format does not know are kept if JSON can hold them; a row with a date, bytes or NaN there is bad.
 
     Raises:
         DataError: there is no such file, or it is not Parquet.
@@ -35,11 +37,15 @@ def read_records(path: Path) -> Iterator[tuple[int, Record | DataError]]:
             version = (file.schema_arrow.metadata or {}).get(_VERSION)
             batches = file.iter_batches(_ROWS_AT_ONCE)
             cells_of_rows = (cells for batch in batches for cells in batch.to_pylist())
+            head = {} if version is None else {"schema": json.loads(version)}
+            own = set(_schema().names)
             for number, cells in enumerate(cells_of_rows, 1):
-                yield number, _unpack_row(cells) | ({} if version is None else {"schema": json.loads(version)})
+                row = _unpack_row(cells) | head
+                foreign = {key: value for key, value in row.items() if key not in own}
+                yield number, _why_not_json(foreign, f"{path}:{number}") or row
     except OSError as error:
         raise unreadable(path, error) from None
-    except (pyarrow.ArrowException, ValueError) as error:
+    except (pyarrow.ArrowException, TypeError, ValueError) as error:
         raise DataError(
             str(path),
             f"not a Parquet file of posts ({error})",
@@ -122,6 +128,21 @@ def _unpack_row(cells: Record) -> Record:
         if isinstance(row.get(key), list):
             row[key] = [_unpack(value) if isinstance(value, dict) else value for value in row[key]]
     return row
+
+
+def _why_not_json(record: Record, where: str) -> DataError | None:
+    """The error of the first value that JSON can not hold, if there is one."""
+    for key, value in record.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            return DataError(
+                where,
+                f"the column {key!r} ({error})",
+                allowed="columns beside those of the row format hold what JSON can hold",
+                todo="turn it into text or finite numbers, or drop the column",
+            )
+    return None
 
 
 def _unpack(cells: Record) -> Record:

@@ -215,7 +215,8 @@ def _admit(record: Record, path: Path, number: int, lines_of_ids: dict[str, int]
             allowed=f"this gmner reads up to version {SCHEMA}",
             todo="update gmner, or write the file again with this one",
         )
-    name = str(fields.take("id", ID) or number)
+    given = fields.take("id", ID)
+    name = str(number if given is None or given == "" else given)  # 0 is an id
     if name in lines_of_ids:
         raise DataError(
             fields.where,
@@ -237,8 +238,9 @@ def _post(fields: Fields) -> Example:
     Raises:
         TextError: the text is empty, or does not hold the tokens in their order.
     """
+    name = fields.take("id", ID)
     post = Example(
-        id=str(fields.take("id", ID) or ""),
+        id="" if name is None else str(name),
         text=fields.take("text", STRING) or "",
         tokens=fields.take("tokens", STRINGS),
         image=fields.take("image", STRING),
@@ -274,10 +276,14 @@ def _row_from_post(post: Example, folder: Path | None) -> Record:
 
 
 def relative_image(image: str, folder: Path | None) -> str:
-    """The image path seen from `folder`, unless only the root of the file system holds both."""
+    """The image path seen from `folder`, unless only the root of the file system holds both.
+
+    Links to folders are followed: `..` leads from where a folder truly is. The picture keeps its own name.
+    """
     if folder is None or "://" in image:
         return image
-    absolute, base = Path(image).absolute(), folder.absolute()
+    absolute, base = Path(image).absolute(), folder.resolve()
+    absolute = absolute.parent.resolve() / absolute.name
     if absolute.anchor != base.anchor or absolute.parts[:2] != base.parts[:2]:
         return str(absolute)
     return Path(os.path.relpath(absolute, base)).as_posix()

@@ -5,6 +5,7 @@ name and folder is the annotators' and of no use.
 """
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -63,7 +64,11 @@ def read_annotation(path: Path) -> Annotation:
 
 
 def format_annotation(annotation: Annotation) -> str:
-    """The text of a file; `read_annotation` gives the annotation back."""
+    """The text of a file; `read_annotation` gives the annotation back.
+
+    Raises:
+        DataError: a name holds a control character, which XML has no place for.
+    """
     lines = ['<annotation verified="yes">' if annotation.verified else "<annotation>"]
     filename = annotation.filename or f"{annotation.id}.jpg"
     width, height = annotation.size
@@ -75,8 +80,19 @@ def format_annotation(annotation: Annotation) -> str:
         lines += ["\t<object>", f"\t\t<name>{escape(name)}</name>", "\t\t<bndbox>"]
         lines += [f"\t\t\t<{corner}>{_plain(value)}</{corner}>" for corner, value in corners]
         lines += ["\t\t</bndbox>", "\t</object>"]
-    return "".join(f"{line}\n" for line in [*lines, "</annotation>"])
+    text = "".join(f"{line}\n" for line in [*lines, "</annotation>"])
+    if foreign := _NOT_XML.search(text):
+        raise DataError(
+            f"post {annotation.id!r}",
+            f"the character {foreign[0]!a} in the name of an entity",
+            allowed="annotations are XML, which holds no control characters",
+            todo="take the character out of the text, or stay with JSONL or Parquet",
+        )
+    return text
 
+
+_NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no character of XML 1.0 is (section 2.2)."""
 
 _CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
 
@@ -157,4 +173,6 @@ def _parse(path: Path) -> Element:
         raise unreadable(path, error) from None
     except expat.ExpatError as error:
         raise _broken(f"{path}:{error.lineno}", f"not XML: {expat.ErrorString(error.code)}") from None
+    except (LookupError, ValueError) as error:  # the encoding that the first line names
+        raise _broken(f"{path}:1", f"not XML: {error}") from None
     return builder.close()

@@ -19,7 +19,7 @@ def fleiss_kappa(ratings: Int64[np.ndarray, "subjects categories"]) -> float:
     Raises:
         ConfigError: subjects have different numbers of raters, or fewer than two.
     """
-    ratings = np.asarray(ratings)
+    ratings = np.asarray(ratings, dtype=np.int64)  # squares of small integers would overflow
     if len(ratings) == 0:
         return float("nan")
     raters = ratings.sum(axis=1)

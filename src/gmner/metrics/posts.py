@@ -49,12 +49,7 @@ def join(gold: Sequence[Example], predicted: Sequence[Prediction], *, missing: M
         allowed="every post has one prediction",
         todo="keep one prediction a post",
     )
-    _refuse(
-        [example.id for example in gold if example.entities is None],
-        "gold posts whose entities are unknown",
-        allowed="gold posts list their entities, `[]` where there are none",
-        todo="score against annotated posts",
-    )
+    refuse_unknown_gold(gold)
     answers = {prediction.id: prediction for prediction in predicted}
     known = {example.id for example in gold}
     _refuse(
@@ -80,6 +75,16 @@ def join(gold: Sequence[Example], predicted: Sequence[Prediction], *, missing: M
         Post(example, example.entities or (), answers[example.id].entities if example.id in answers else ())
         for example in sorted(gold, key=lambda example: example.id)
     ]
+
+
+def refuse_unknown_gold(gold: Sequence[Example]) -> None:
+    """Raise a MismatchError if the gold entities of a post are unknown."""
+    _refuse(
+        [example.id for example in gold if example.entities is None],
+        "gold posts whose entities are unknown",
+        allowed="gold posts list their entities, `[]` where there are none",
+        todo="score against annotated posts",
+    )
 
 
 def _repeated(ids: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from gmner.geometry import box_iou
 from gmner.metrics.candidates import candidate_boxes, refuse_without_candidates
 from gmner.metrics.evaluation import refuse_without_masks
 from gmner.metrics.overlap import Threshold, entity_boxes
-from gmner.metrics.posts import Missing, join
+from gmner.metrics.posts import Missing, join, refuse_unknown_gold
 from gmner.metrics.protocols import find_protocol
 from gmner.metrics.protocols.protocol import refuse_without_offsets
 from gmner.metrics.protocols.span import pair_spans, tally_pairs
@@ -28,11 +28,12 @@ def candidate_coverage(
     its boxes reaches `iou` (RiVEG, Table II, where t is 0.5). NaN if no entity is groundable.
 
     Raises:
-        MismatchError: a post with gold regions names no candidates.
+        MismatchError: a post with gold regions names no candidates, or the gold of a post is unknown.
         ConfigError: an N is below 1.
     """
     if min(tops, default=1) < 1:
         raise ConfigError(f"the top {min(tops)} candidates", allowed="N is at least 1", todo="give numbers like 10")
+    refuse_unknown_gold(gold)
     refuse_without_candidates("TopN-Prec", gold)
     threshold = Threshold(iou, inclusive)
     # The rank of the first candidate that finds each entity; past every N where none does.

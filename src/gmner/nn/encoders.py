@@ -32,7 +32,7 @@ def load_tokenizer(name: str) -> Any:
     """The fast tokenizer of an encoder.
 
     Raises:
-        CheckpointError: it is neither packaged nor a folder nor in the local cache.
+        CheckpointError: it is neither packaged nor a folder nor in the local cache, or its files are damaged.
     """
     from transformers import AutoTokenizer
 
@@ -44,7 +44,7 @@ def load_encoder(name: str) -> Any:
     """The encoder `name` with its weights, in fp32 on the CPU, in evaluation mode.
 
     Raises:
-        CheckpointError: it is neither packaged nor a folder nor in the local cache.
+        CheckpointError: it is neither packaged nor a folder nor in the local cache, or its files are damaged.
     """
     from transformers import AutoModel
 
@@ -57,14 +57,17 @@ def from_pretrained(kind: Any, name: str, **options: Any) -> Any:
     Raises:
         CheckpointError: it is neither packaged nor a folder nor in the local cache, or it is damaged.
     """
+    from safetensors import SafetensorError
+
     folder = encoder_folder(name)
     try:
         with _quiet():
             return kind.from_pretrained(folder, local_files_only=True, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:150]
         present = Path(folder).is_dir()
         raise CheckpointError(
-            f"the model {name!r} can not be loaded ({str(error).splitlines()[0][:150]})",
+            f"the model {name!r} can not be loaded ({reason})",
             allowed="a model is a packaged name, a folder, or a hub model that is already in the local cache",
             todo="check the folder's files" if present else f"fetch it first: hf download {name}",
         ) from None

@@ -19,7 +19,7 @@ from gmner.errors import GmnerError
 from gmner.geometry import clip_box, decode_mask, mask_box
 from gmner.image import Picture, open_image
 from gmner.show import box_words, check_mask, colour, ink_on, mask_share, place_tag, segments, visibility
-from gmner.types import ENTITY_TYPES, Box, Entity, Mask, Prediction
+from gmner.types import ENTITY_TYPES, Box, Entity, Example, Mask, Prediction
 
 _LONGEST_SIDE: Final = 1000  # pixels of an embedded picture
 _SHOWN: Final = (320, 640)  # a small picture is shown as wide as the one, a tall one as high as the other
@@ -46,15 +46,25 @@ def write_page(
     """
     posts = [_post(number, prediction) for number, prediction in enumerate(predictions, 1)]
     most = max((len(prediction.entities) for prediction in predictions), default=0)
-    template = Template(files("gmner.report").joinpath("page.html").read_text(encoding="utf-8"))
-    page = template.substitute(
+    page = template("page.html").substitute(
+        style=asset("style.css"),
         title=escape(title),
         counts=_counts(predictions, errors),
-        links="\n".join(_link(index) for index in range(most)),
+        links=link_styles(most),
         posts="\n".join(posts),
         errors=_errors(errors),
     )
     Path(path).write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
+
+
+def asset(name: str) -> str:
+    """The text of a file of this package."""
+    return files("gmner.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def template(name: str) -> Template:
+    """A page of this package with its places to fill."""
+    return Template(asset(name))
 
 
 def _counts(predictions: Sequence[Prediction], errors: Sequence[tuple[str, str]]) -> str:
@@ -70,8 +80,15 @@ def _counts(predictions: Sequence[Prediction], errors: Sequence[tuple[str, str]]
     return "".join(f"<li><b>{count:,}</b>{one if count == 1 else many}</li>" for count, one, many in counts)
 
 
+def link_styles(most: int) -> str:
+    """The styles that join the places of each of `most` entities.
+
+    While one place is pointed at or focused, the post's other entities fade.
+    """
+    return "\n".join(_link(index) for index in range(most))
+
+
 def _link(index: int) -> str:
-    """The style that joins the places of one entity: while one is pointed at or focused, the post's others fade."""
     here = f".post:has(.e{index}:hover, .e{index}:focus-within, .e{index}:focus)"
     others = f":is(mark, .region, .picture .tag):not(.e{index}, :has(.e{index}), .e{index} *)"
     return f"{here} {others} {{ opacity: .18; }}\n{here} .e{index} .box {{ stroke-width: 5; }}"
@@ -85,28 +102,32 @@ def _post(number: int, prediction: Prediction) -> str:
 <h2 id="post-{number}">{escape(name)}</h2>
 <div class="sides{"" if picture else " alone"}">
 {picture}<div>
-<p class="words" dir="auto">{_words(prediction.text, prediction.entities)}</p>
+<p class="words" dir="auto">{marked_text(prediction.text, list(enumerate(prediction.entities)))}</p>
 {_table(prediction.entities)}
 {f'<ul class="notes">{notes}</ul>' if notes else ""}
-{_background(prediction)}</div>
+{background(prediction.example)}</div>
 </div>
 </article>"""
 
 
-def _words(text: str, entities: Sequence[Entity]) -> str:
+Numbered = Sequence[tuple[int, Entity]]
+"""Entities with their numbers, from 0: places of one number have one colour and are joined."""
+
+
+def marked_text(text: str, entities: Numbered) -> str:
     """The text with a mark around every entity; a mark that others cut into carries its tag on the last piece."""
     pieces: list[str] = []
-    for start, end, inside in segments(text, entities):
+    for start, end, inside in segments(text, [entity for _, entity in entities]):
         piece = escape(text[start:end])
-        for index in reversed(inside):
-            entity = entities[index]
-            tag = f'<span class="tag" dir="ltr">{index + 1} {entity.type}</span>' if entity.end == end else ""
-            piece = f'<mark {_attributes(index, entity)} tabindex="0">{piece}{tag}</mark>'
+        for position in reversed(inside):
+            number, entity = entities[position]
+            tag = f'<span class="tag" dir="ltr">{number + 1} {entity.type}</span>' if entity.end == end else ""
+            piece = f'<mark {attributes(number, entity)} tabindex="0">{piece}{tag}</mark>'
         pieces.append(piece)
     return "".join(pieces)
 
 
-def _attributes(index: int, entity: Entity, kind: str = "", style: str = "") -> str:
+def attributes(index: int, entity: Entity, kind: str = "", style: str = "") -> str:
     """The class that links the places of an entity, and its colours."""
     classes = " ".join(filter(None, (f"e{index}", kind, "" if entity.visible else "absent")))
     return f'class="{classes}" style="--c:{colour(index)};--ink:{ink_on(colour(index))};{style}"'
@@ -116,27 +137,50 @@ def _figure(prediction: Prediction) -> str:
     """The picture with shapes and tags over it; the error in its place if it can not be; nothing if there is none."""
     if prediction.example.image is None:
         return ""
+    entities = list(enumerate(prediction.entities))
     try:
         picture = open_image(prediction.example.image)
-        for entity in prediction.entities:
-            for mask in entity.masks:
-                check_mask(entity, mask, picture)
+        check_masks(prediction.entities, picture)
     except GmnerError as error:
-        return f'<p class="problem">{escape(str(error))}</p>\n'
-    height, width = picture.shape[:2]
+        return problem(error)
     height, width = picture.shape[:2]
     shown_width = min(max(width, _SHOWN[0]), _SHOWN[1] * width / height)
-    shown = [
-        (index, entity, _places(entity, width, height))
-        for index, entity in enumerate(prediction.entities)
-        if entity.visible
-    ]
-    who = ", ".join(f"{index + 1} {entity.text} ({entity.type})" for index, entity, _ in shown) or "no entity"
+    told = escape(f"The post's picture, with {who(entities)}")
+    image = f'<img src="{data_url(picture, _LONGEST_SIDE)}" width="{width}" height="{height}" alt="{told}">'
+    return figure(image, entities, (width, height), shown_width)
+
+
+def check_masks(entities: Sequence[Entity], picture: Picture) -> None:
+    """Raise EntityError unless every mask has the picture's size."""
+    for entity in entities:
+        for mask in entity.masks:
+            check_mask(entity, mask, picture)
+
+
+def problem(error: GmnerError) -> str:
+    """An error in the place of a picture."""
+    return f'<p class="problem">{escape(str(error))}</p>\n'
+
+
+def who(entities: Numbered) -> str:
+    """The entities in the picture, in words."""
+    shown = [f"{number + 1} {entity.text} ({entity.type})" for number, entity in entities if entity.visible]
+    return ", ".join(shown) or "no entity"
+
+
+def figure(image: str, entities: Numbered, size: tuple[int, int], shown_width: float) -> str:
+    """An image element with the entities' shapes and tags over it.
+
+    `size` is (width, height) of the original, in whose frame boxes and masks are; `shown_width` is in pixels of the
+    screen, and less where the page is narrower.
+    """
+    width, height = size
+    shown = [(index, entity, _places(entity, width, height)) for index, entity in entities if entity.visible]
     # Large regions come first, so that the small ones in them can be pointed at.
     shown.sort(key=lambda region: -max((box.area for box in region[2]), default=0.0))
     shapes = "\n".join(_region(index, entity, width, height) for index, entity, _ in shown)
     return f"""<figure class="picture" style="width:{shown_width:.0f}px">
-<img src="{_data_url(picture)}" width="{width}" height="{height}" alt="The post's picture, with {escape(who)}">
+{image}
 <svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">
 {shapes}
 </svg>
@@ -156,20 +200,21 @@ def _tags(shown: Sequence[tuple[int, Entity, Sequence[Box]]], scale: float, widt
     placed: list[Box] = []
     tags: list[str] = []
     for (index, entity, order, _), box in zip(places, boxes, strict=True):
-        words = f"{index + 1}" if order else f"{index + 1} {entity.text}"
-        letters = sum(2 if east_asian_width(character) in "WF" else 1 for character in words)
+        label = f"{index + 1}" if order else f"{index + 1} {entity.text}"
+        letters = sum(2 if east_asian_width(character) in "WF" else 1 for character in label)
         size = (min(letters * _TAG_LETTER + 12, _LONGEST_TAG), _TAG_HEIGHT)
         tag = place_tag(size, box, placed, boxes, room)
         placed.append(tag)
         left, top = 100 * tag.x1 / room[0], 100 * tag.y1 / room[1]
         place = f"left:{left:.2f}%;top:{top:.2f}%;max-width:min({_LONGEST_TAG:.0f}px, {100 - left:.2f}%)"
-        tags.append(f'<span {_attributes(index, entity, "tag", place)} tabindex="0" dir="auto">{escape(words)}</span>')
+        tags.append(f'<span {attributes(index, entity, "tag", place)} tabindex="0" dir="auto">{escape(label)}</span>')
     return "\n".join(tags)
 
 
-def _data_url(picture: Picture) -> str:
+def data_url(picture: Picture, longest: int) -> str:
+    """A picture of at most `longest` pixels a side as a JPEG in a data URL."""
     image = Image.fromarray(picture)
-    image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    image.thumbnail((longest, longest))
     file = BytesIO()
     image.save(file, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
@@ -187,7 +232,7 @@ def _region(index: int, entity: Entity, width: int, height: int) -> str:
         place = f'x="{box.x1:.1f}" y="{box.y1:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
         parts.append(f'<rect class="rim" {place}/><rect class="box" {place}/>')
     title = f"<title>{escape(f'{index + 1} {entity.text} ({entity.type})')}</title>"
-    return f"<g {_attributes(index, entity, 'region')}>{title}{''.join(parts)}</g>"
+    return f"<g {attributes(index, entity, 'region')}>{title}{''.join(parts)}</g>"
 
 
 def _outline(mask: Mask, width: int, height: int) -> str:
@@ -223,24 +268,26 @@ def _table(entities: Sequence[Entity]) -> str:
 
 
 def _row(index: int, entity: Entity) -> str:
-    said = [entity.expression, *(f"{stage}: {words}" for stage, words in entity.provenance.items())]
-    details = "".join(f'<div class="said" dir="auto">{escape(words)}</div>' for words in said if words)
     score = "" if entity.score is None else f"{entity.score:.2f}"
     numbers = "".join(
         f'<td class="number">{words}</td>'
         for words in (entity.type, score, visibility(entity), box_words(entity), mask_share(entity))
     )
     tag = f'<span class="tag{"" if entity.visible else " absent"}">{index + 1}</span>'
-    return (
-        f"""<tr {_attributes(index, entity)}><td>{tag} <bdi>{escape(entity.text)}</bdi>{details}</td>{numbers}</tr>"""
-    )
+    name = f"<td>{tag} <bdi>{escape(entity.text)}</bdi>{said(entity)}</td>"
+    return f"<tr {attributes(index, entity)}>{name}{numbers}</tr>"
 
 
-def _background(prediction: Prediction) -> str:
-    """What stages said of the whole post, folded away."""
-    example = prediction.example
-    said = {"Caption": example.caption, "Description": example.description, "Knowledge": example.knowledge}
-    items = "".join(f"<dt>{name}</dt><dd dir='auto'>{escape(words)}</dd>" for name, words in said.items() if words)
+def said(entity: Entity) -> str:
+    """What was looked for, and who said why."""
+    lines = [entity.expression, *(f"{stage}: {words}" for stage, words in entity.provenance.items())]
+    return "".join(f'<div class="said" dir="auto">{escape(words)}</div>' for words in lines if words)
+
+
+def background(example: Example) -> str:
+    """Caption and knowledge of the whole post, folded away."""
+    known = {"Caption": example.caption, "Description": example.description, "Knowledge": example.knowledge}
+    items = "".join(f"<dt>{name}</dt><dd dir='auto'>{escape(words)}</dd>" for name, words in known.items() if words)
     return f"<details><summary>Caption and knowledge</summary><dl>{items}</dl></details>\n" if items else ""
 
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gmner.image import Picture
-from gmner.stages.faces import FACE
-from gmner.stages.lettering import LETTERING
-from gmner.stages.naming import Carried, carried
+from gmner.naming import Carried, carried
 from gmner.stages.stage import Stage
-from gmner.types import Entity, EntityType, Prediction
+from gmner.types import FACE, LETTERING, Entity, EntityType, Prediction
 
 PRIORS: Final[Mapping[EntityType, float]] = {"PER": 0.65, "LOC": 0.09, "ORG": 0.27, "OTHER": 0.26}
 """The part of each type's mentions that can be seen in Twitter-GMNER v2 train: the prior of an entity without one."""

@@ -11,12 +11,10 @@ from jaxtyping import UInt8
 
 from gmner.geometry import box_iou
 from gmner.image import Picture
-from gmner.types import Box, Candidate
+from gmner.types import FACE, Box, Candidate
 
 if TYPE_CHECKING:
     import cv2
-
-FACE: Final = "face"
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Faces:
     """Faces seen from the front, as `face` candidates, the surest first. Who they are is not asked.
 
     `frontalface_alt2` proposes. `frontalface_alt` looks at each proposal again, enlarged, and must find a face there
-    too; a face must have the colour of skin. On 109 photographs this found 136 of 151 faces that any cascade finds,
+    too; a face must have the colour of skin. On 109 photographs this found 135 of 151 faces that any cascade finds,
     with 4 false alarms; the first cascade alone has 13 at the same recall.
 
     It can't find profiles, faces in strong shadow or coloured light, faces turned by more than some 20 degrees,

@@ -8,11 +8,9 @@ from typing import Final, NamedTuple
 
 from gmner.geometry import clip_box
 from gmner.image import Picture
-from gmner.stages.faces import FACE
-from gmner.stages.lettering import LETTERING
-from gmner.stages.naming import carried
+from gmner.naming import carried
 from gmner.stages.stage import Stage
-from gmner.types import Box, Candidate, Entity, EntityType, Prediction
+from gmner.types import FACE, LETTERING, Box, Candidate, Entity, EntityType, Prediction
 
 NO_PEOPLE: Final = "grounding of people is switched off: PER entities get no region"
 

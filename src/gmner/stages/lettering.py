@@ -9,12 +9,10 @@ import numpy as np
 from jaxtyping import Float
 
 from gmner.image import Picture
-from gmner.types import Box, Candidate
+from gmner.types import LETTERING, Box, Candidate
 
 if TYPE_CHECKING:
     from rapidocr import RapidOCR
-
-LETTERING: Final = "lettering"
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from gmner.geometry import box_mask, clip_box, encode_mask
+from gmner.geometry import box_mask, clip_box, encode_mask, shared_area
 from gmner.image import Picture
-from gmner.stages.faces import FACE
-from gmner.stages.lettering import LETTERING
 from gmner.stages.stage import Stage
-from gmner.types import Box, Candidate, Entity, Mask, Prediction
+from gmner.types import FACE, LETTERING, Box, Candidate, Entity, Mask, Prediction
 
 Labels = UInt8[np.ndarray, "height width"]
 """What GrabCut is told of each pixel: surely or likely foreground or background (OpenCV's GC_ numbers)."""
@@ -83,7 +81,10 @@ class SegmentByGrabCut(Stage):
         how = "GrabCut, rough"
         if mask is None or mask.mean() < self.settings.least * box.area / window.area:
             mask, how = _likely(seeds), "the outline of a person" if face else "the box itself"
-        return encode_mask(window.paste(mask, box, width, height)), how
+        pixels = window.paste(mask, box, width, height)
+        if not pixels.any():  # a box so thin that the small copy has no pixel of it
+            return box_mask(box, width, height), "the box itself"
+        return encode_mask(pixels), how
 
     def _window(self, box: Box, width: int, height: int) -> "_Window":
         x, y = self.settings.margin * box.width, self.settings.margin * box.height
@@ -227,16 +228,10 @@ def _main_parts(mask: Labels, seeds: Labels) -> Labels:
 def _face_of(box: Box, faces: Sequence[Box]) -> Box | None:
     """The face that a person's box belongs to: in it, and nearest to the middle of its upper edge."""
     middle = (box.x1 + box.x2) / 2
-    within = [face for face in faces if _overlap(face, box) > 0.5 * face.area]
+    within = [face for face in faces if shared_area(face, box) > 0.5 * face.area]
     return min(within, key=lambda face: abs((face.x1 + face.x2) / 2 - middle) + abs(face.y1 - box.y1), default=None)
 
 
 def _covered(box: Box, lines: Sequence[Box]) -> float:
     """The part of `box` that lines of lettering cover (more than 1 where they overlap)."""
-    return sum(_overlap(line, box) for line in lines) / box.area
-
-
-def _overlap(box: Box, other: Box) -> float:
-    """The area of what both boxes cover."""
-    shared = Box(max(box.x1, other.x1), max(box.y1, other.y1), min(box.x2, other.x2), min(box.y2, other.y2))
-    return shared.area
+    return sum(shared_area(line, box) for line in lines) / box.area

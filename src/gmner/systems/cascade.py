@@ -1,7 +1,9 @@
 """The cascade: a post goes through the stages in order. Read this first."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from gmner.errors import GmnerError
 from gmner.image import Picture, open_image
@@ -9,7 +11,13 @@ from gmner.stages.stage import Stage
 from gmner.systems.system import System
 from gmner.types import Example, Prediction
 
-NO_PICTURE = "the post has no picture: its entities are not grounded"
+Admitted = tuple[Example, Picture | GmnerError | None]
+"""A post with its opened picture, None if it has none, or what is wrong with it."""
+
+PIXELS_AT_ONCE: Final = 32_000_000
+"""Pixels from which on no further picture is opened until the stages have seen those that are: about 100 MB."""
+
+NO_PICTURE: Final = "the post has no picture: its entities are not grounded"
 
 
 @dataclass(frozen=True)
@@ -26,42 +34,51 @@ class Cascade(System):
     stages: tuple[Stage, ...]
 
     def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
-        opened: dict[object, Picture | GmnerError] = {}
-        results: list[Prediction | GmnerError] = []
-        drafts: list[Prediction] = []
-        pictures: list[Picture | None] = []
-        for example in examples:
-            try:
-                picture = self._admit(example, opened)
-            except GmnerError as error:
-                results.append(error)
-                continue
-            draft = Prediction(
+        return [result for posts in self._admitted(examples) for result in self._run(posts)]
+
+    def _run(self, posts: Sequence[Admitted]) -> list[Prediction | GmnerError]:
+        """Send the posts that could be read through the stages; the others keep their errors."""
+        good = [(example, picture) for example, picture in posts if not isinstance(picture, GmnerError)]
+        pictures = [picture for _, picture in good]
+        drafts = [
+            Prediction(
                 example=example,
                 image_size=None if picture is None else (picture.shape[1], picture.shape[0]),
                 notes=(NO_PICTURE,) if picture is None else (),
             )
-            results.append(draft)
-            drafts.append(draft)
-            pictures.append(picture)
+            for example, picture in good
+        ]
         for stage in self.stages:
             drafts = stage(drafts, pictures) if drafts else drafts
         finished = iter(drafts)
-        return [result if isinstance(result, GmnerError) else next(finished) for result in results]
+        return [picture if isinstance(picture, GmnerError) else next(finished) for _, picture in posts]
 
-    def _admit(self, example: Example, opened: dict[object, Picture | GmnerError]) -> Picture | None:
-        """Check the text, then open the picture, or raise what is wrong with either."""
-        for stage in self.stages:
-            stage.check(example)
+    def _admitted(self, examples: Sequence[Example]) -> Iterator[list[Admitted]]:
+        """Every example with its opened picture, in stretches whose pictures fit the memory together."""
+        posts: list[Admitted] = []
+        opened: dict[object, Picture | GmnerError] = {}
+        for example in examples:
+            posts.append((example, self._admit(example, opened)))
+            pixels = sum(p.shape[0] * p.shape[1] for p in opened.values() if not isinstance(p, GmnerError))
+            if pixels >= PIXELS_AT_ONCE:
+                yield posts
+                posts, opened = [], {}
+        yield posts
+
+    def _admit(self, example: Example, opened: dict[object, Picture | GmnerError]) -> Picture | GmnerError | None:
+        """Check the text and open the picture, or say what is wrong with either."""
+        try:
+            for stage in self.stages:
+                stage.check(example)
+        except GmnerError as error:
+            return error
         if example.image is None:
             return None
-        key = example.image if isinstance(example.image, str | bytes) else id(example.image)
+        image = os.fspath(example.image) if isinstance(example.image, os.PathLike) else example.image
+        key = image if isinstance(image, str | bytes) else id(image)
         if key not in opened:
             try:
                 opened[key] = open_image(example.image)
             except GmnerError as error:
                 opened[key] = error
-        picture = opened[key]
-        if isinstance(picture, GmnerError):
-            raise picture
-        return picture
+        return opened[key]

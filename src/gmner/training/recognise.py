@@ -110,16 +110,18 @@ def predict(model: Tagger, codec: TaggerCodec, examples: Sequence[Example]) -> l
 def score(
     model: Tagger, codec: TaggerCodec, examples: Sequence[Example], predictions: Sequence[Prediction]
 ) -> dict[str, float]:
-    """MNER F1 of predictions in percent, and the groundable head's accuracy in percent on gold entities."""
+    """MNER F1 of predictions in percent; the groundable head's accuracy in percent on gold entities, and that of
+    calling all of them what most are."""
     result = {"mner_f1": 100 * evaluate(examples, predictions, tasks=("mner",))["mner"].f1}
     if model.groundable is not None:
-        result["groundable_accuracy"] = 100 * groundable_accuracy(model, codec, examples)
+        logits, visible = groundable_logits(model, codec, examples)
+        result["groundable_accuracy"] = 100 * accuracy(logits, visible)
+        result["groundable_majority"] = 100 * max(float(visible.mean()), 1 - float(visible.mean()))
     return result
 
 
-def groundable_accuracy(model: Tagger, codec: TaggerCodec, examples: Sequence[Example]) -> float:
-    """Share of the gold entities whose visibility the text-only head tells right at probability 0.5."""
-    logits, visible = groundable_logits(model, codec, examples)
+def accuracy(logits: Float[Tensor, " entities"], visible: Float[Tensor, " entities"]) -> float:
+    """Share of entities whose visibility a head tells right at probability 0.5."""
     return float(((logits > 0) == (visible > 0.5)).double().mean()) if len(visible) else float("nan")
 
 

