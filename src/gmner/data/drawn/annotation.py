@@ -79,7 +79,7 @@ def annotate(
             if index not in one.figure.entities and KINDS[one.figure.kind].pool in POOLS[entity.type]
         ]
         as_seen = [one.seen for one in own] or _imagined(rng, parts[index], scene.size, len(shown))
-        expansion = expand(rng, as_seen, rivals, category)
+        expansion = expand(rng, as_seen, rivals, category, imagined=not own)
         if expansion is None:
             return Unclear(index, half_seen=False)
         entities.append(_gold(entity, own, expansion, [position for position, one in enumerate(shown) if one in own]))

@@ -38,7 +38,7 @@ def seen(kind: str, look: Look, sight: Sight, box: Box, size: tuple[int, int]) -
     traits = {
         trait.name: trait
         for trait in KINDS[kind].traits(look)
-        if sight.seen.get(trait.part, 0) >= max(trait.least, _ENOUGH * sight.whole.get(trait.part, 0))
+        if sight.seen.get(trait.part, 0) >= max(trait.least, trait.enough * sight.whole.get(trait.part, 0))
     }
     traits["kind"] = Trait("kind", (kind,), None)
     if (side := _side((box.x1 + box.x2) / 2 / size[0])) is not None:
@@ -51,39 +51,39 @@ def tells_apart(name: str, one: Mapping[str, Trait], other: Mapping[str, Trait])
     return name in one and name in other and differ(one[name], other[name])
 
 
-def expand(rng: Generator, own: Sequence[Seen], rivals: Sequence[Seen], category: Category) -> Expansion | None:
+def expand(
+    rng: Generator, own: Sequence[Seen], rivals: Sequence[Seen], category: Category, *, imagined: bool = False
+) -> Expansion | None:
     """The expansion of an entity that its `own` figures show among its `rivals`; None where no words would do.
 
-    Now and then it says "the one in red" and leaves it to the entity's type what that is.
+    Now and then it says "the one in red" and leaves it to the entity's type what that is. An `imagined` figure has to
+    look different from its rivals: that it would stand elsewhere is said as often, but is not enough.
     """
     shared = _shared(own)
     team = len(own) > 1 and own[0].kind == "person" and category != "person"
-    if happens(rng, 0.3):
-        for names in (("colour",), ("colour", "place")):
-            if all(name in shared for name in names) and not _left(names, shared, rivals) and _alone(shared, rivals):
-                return Expansion(_generic(shared, names, many=len(own) > 1), {name: shared[name] for name in names})
+    if "colour" in shared and happens(rng, 0.3) and not _left(["colour"], shared, rivals) and _alone(shared, rivals):
+        return Expansion(_generic(shared, many=len(own) > 1), {"colour": shared["colour"]})
     # A lone person in red might be one of a team in red.
-    decisive = ["kind"] if not team else []
+    decisive = [] if team else ["kind"]
     rest = _left(decisive, shared, rivals)
     sayable = [name for name in _ORDER if name in shared and shared[name].words]
     looks = shuffled(rng, [name for name in sayable if name != "place" and (not team or name == "colour")])
-    place = [name for name in sayable if name == "place" and not team]
     if "lettering" in looks and happens(rng, 0.6):
         looks = ["lettering", *(name for name in looks if name != "lettering")]
-    for name in [*place, *looks] if happens(rng, 0.2) else [*looks, *place]:
+    place = ["place"] if "place" in sayable and not team else []
+    for name in looks if imagined else [*place, *looks] if happens(rng, 0.2) else [*looks, *place]:
         if any(tells_apart(name, shared, rival.traits) for rival in rest):
             decisive.append(name)
             rest = _left([name], shared, rest)
     if rest or (team and "colour" not in shared):
         return None
-    said = {*decisive, *([name for name in ("colour",) if name in sayable] if happens(rng, 0.85) else [])}
-    said |= {name for name in looks if happens(rng, 0.15)}
-    if not said & set(looks) and looks:
-        said.add(looks[0])
-    words = _team(rng, own[0], category) if team else describe(rng, own[0], said, lead=_lead(rng, own[0], category))
     if team:
-        decisive = ["colour"]
-    elif len(own) > 1:
+        return Expansion(_team(rng, own[0], category), {"colour": shared["colour"]})
+    said = {*decisive, *(name for name in looks if happens(rng, 0.85 if name == "colour" else 0.15)), *looks[:1]}
+    if imagined and place and shared["place"].key != ("middle",) and happens(rng, _PLACED):
+        said.add("place")
+    words = describe(rng, own[0], said, lead=_lead(rng, own[0], category))
+    if len(own) > 1:
         words += ", seen twice" if len(own) == 2 else ", seen again and again"
     return Expansion(words, {name: shared[name] for name in decisive})
 
@@ -113,8 +113,6 @@ def clothes_of_many(look: Look) -> str:
     return f"in {look['colour']} {pattern}{_PLURALS.get(look['garment'], look['garment'] + 's')}"
 
 
-_ENOUGH: Final = 0.6
-"""The part of a figure's part that must be seen before its traits are made out."""
 _ORDER: Final = (
     "shape",
     "colour",
@@ -129,6 +127,9 @@ _ORDER: Final = (
     "pose",
     "place",
 )
+_PLACED: Final = 0.17
+"""How often an imagined figure's side is said if it is left or right, so that sides are said of it as often as of
+figures that are there."""
 _SIDES: Final = {"left": "on the left", "middle": "in the middle", "right": "on the right"}
 _PLURALS: Final = {"dress": "dresses"}
 _MANY: Final = {"striped": "stripes", "checked": "checks", "dotted": "dots"}
@@ -176,12 +177,10 @@ def _noun(rng: Generator, figure: Seen) -> str:
     return pick(rng, KINDS[figure.kind].nouns)
 
 
-def _generic(shared: Mapping[str, Trait], names: Sequence[str], *, many: bool) -> str:
+def _generic(shared: Mapping[str, Trait], *, many: bool) -> str:
     colour, pattern = shared["colour"].key
     words = f"the one{'s' if many else ''} in {colour}"
-    if pattern != "plain":
-        words += f" {_MANY[pattern]}"
-    return f"{words} {shared['place'].words}" if "place" in names else words
+    return words if pattern == "plain" else f"{words} {_MANY[pattern]}"
 
 
 def _team(rng: Generator, member: Seen, category: Category) -> str:

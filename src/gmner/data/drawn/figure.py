@@ -24,7 +24,7 @@ class Trait(NamedTuple):
     """One way to point at a figure: `words` stand before or after its noun, if there is something to say.
 
     `key` is what is compared: two figures are told apart by it if one of its values differs beyond doubt. It can be
-    seen where at least `least` pixels of the figure's `part` can.
+    made out where at least `least` pixels and the share `enough` of the figure's `part` are seen.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Trait(NamedTuple):
     before: bool = False
     part: int = 1
     least: int = 40
+    enough: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -107,10 +107,10 @@ def _place(rng: Generator, figure: Figure, own: Box, size: tuple[int, int], hori
     share = between(rng, low, high) * crowd * min(1.0, own.height)
     portrait = kind.pool == "person" and own.y2 < 0.9
     if portrait:
-        share = between(rng, 0.5, 0.95) * crowd
+        share = between(rng, 0.55, 1.0) * crowd
     tall = share * height
     wide = tall * own.width / own.height
-    widest = width * {"person": 0.62, "place": 0.8, "emblem": 0.45, "object": 0.5}[kind.pool] * crowd
+    widest = width * {"person": 0.72, "place": 0.9, "emblem": 0.45, "object": 0.55}[kind.pool] * crowd
     if wide > widest:
         tall, wide = tall * widest / wide, widest
     over = wide * 0.12

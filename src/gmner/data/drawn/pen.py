@@ -164,28 +164,27 @@ class Brush(Pen):
     def polygon(self, points: Sequence[tuple[float, float]] | Points, paint: Paint) -> None:
         corners = (np.asarray(points, dtype=np.float64) - self.origin) * self.scale - 0.5
         fixed = np.round(corners.clip(-30_000, 30_000) * (1 << _SHIFT)).astype(np.int32)
-        if isinstance(paint, Pattern):
-            self._fill_pattern(fixed, paint)
-        else:
-            cv2.fillPoly(self.paint, [fixed], (*paint, 255), cv2.LINE_8, _SHIFT)
+        base = paint.base if isinstance(paint, Pattern) else paint
+        cv2.fillPoly(self.paint, [fixed], (*base, 255), cv2.LINE_8, _SHIFT)
         cv2.fillPoly(self.parts, [fixed], (self.part,), cv2.LINE_8, _SHIFT)
+        if isinstance(paint, Pattern):
+            self._fill_second(fixed, paint)
 
-    def _fill_pattern(self, fixed: np.ndarray, pattern: Pattern) -> None:
+    def _fill_second(self, fixed: np.ndarray, pattern: Pattern) -> None:
+        """Fill what of a polygon has the second colour of its pattern."""
         low = (fixed.min(0) >> _SHIFT).clip(0)
         high = ((fixed.max(0) >> _SHIFT) + 2).clip(0, self.parts.shape[::-1])
         if (high <= low).any():
             return
-        area = np.s_[low[1] : high[1], low[0] : high[0]]
         inside = np.zeros(tuple((high - low)[::-1]), dtype=np.uint8)
         cv2.fillPoly(inside, [fixed - (low << _SHIFT).astype(np.int32)], (1,), cv2.LINE_8, _SHIFT)
         period = max(2 * self.samples, round(pattern.period * float(self.scale[1])))
-        start = np.round(self.origin * self.scale).astype(np.int64)
-        columns, rows = (
-            np.arange(low[axis], high[axis]) + start[axis] + (1 << 20) // period * period for axis in (0, 1)
-        )
-        second = _in_second_colour(pattern.kind, rows[:, None], columns[None], period)
-        for where, shade in ((inside > 0, pattern.base), ((inside > 0) & second, pattern.second)):
-            self.paint[area][where] = (*shade, 255)
+        start = np.round(self.origin * self.scale).astype(np.int64) + (1 << 20) // period * period
+        columns, rows = (np.arange(low[axis], high[axis]) + start[axis] for axis in (0, 1))
+        second = (inside > 0) & _in_second_colour(pattern.kind, rows[:, None], columns[None], period)
+        # Four bytes a pixel, written as one number.
+        pixels = self.paint.view(np.uint32)[low[1] : high[1], low[0] : high[0], 0]
+        pixels[second] = np.array((*pattern.second, 255), dtype=np.uint8).view(np.uint32)[0]
 
     def letters(self, text: str, x1: float, y1: float, x2: float, y2: float, ink: Colour) -> None:
         left, top, right, bottom = np.round(

@@ -51,7 +51,7 @@ def _look(rng: Generator) -> dict[str, str]:
         "glasses": weighted(rng, {"none": 7, "glasses": 2, "sunglasses": 2}),
         "mouth": weighted(rng, {"smile": 4, "laugh": 2, "calm": 2}),
         "pose": weighted(rng, {"down": 5, "hips": 2, "wave": 2, "cheer": 1}),
-        "view": weighted(rng, {"whole": 6, "knees": 2, "waist": 3, "chest": 2}),
+        "view": weighted(rng, {"whole": 5, "knees": 2, "waist": 4, "chest": 3}),
         "side": pick(rng, ("left", "right")),
     }
 
@@ -73,6 +73,7 @@ def _traits(look: Look) -> tuple[Trait, ...]:
             None if hat == "none" else f"wearing a {look['hat colour']} {hat}",
             part=HEAD,
             least=200,
+            enough=0.85,
         ),
         _worn("glasses", look["glasses"], f"with {look['glasses']}", 900),
         _worn("beard", look["beard"], "with a beard", 700),
@@ -85,12 +86,11 @@ def _traits(look: Look) -> tuple[Trait, ...]:
             "curly": f"with a mop of curly {look['hair colour']} hair",
             "bald": "with a bald head",
         }[hair]
-        found.append(
-            Trait("hair", (hair, "none" if hair == "bald" else look["hair colour"]), words, part=HEAD, least=250)
-        )
+        key = (hair, "none" if hair == "bald" else look["hair colour"])
+        found.append(Trait("hair", key, words, part=HEAD, least=250, enough=0.85))
     if look["view"] in ("whole", "knees") or raised_arms(look):
         words_of_pose = {"wave": "waving", "cheer": "with both arms up", "hips": "with hands on hips"}
-        found.append(Trait("pose", (look["pose"],), words_of_pose.get(look["pose"]), part=LIMBS, least=60))
+        found.append(Trait("pose", (look["pose"],), words_of_pose.get(look["pose"]), part=LIMBS, least=60, enough=0.8))
     return tuple(found)
 
 
