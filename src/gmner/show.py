@@ -217,7 +217,7 @@ def place_tag(
         tag = Box(x1, y1, x1 + width, y1 + height)
         on_tags = sum(shared_area(tag, other) for other in tags) / tag.area
         on_boxes = sum(shared_area(tag, other) / other.area for other in boxes)
-        cost = 100 * on_tags + on_boxes + 0.01 * order + _gap(tag, box) / height
+        cost = 1000 * (on_tags > 0) + 100 * on_tags + on_boxes + 0.01 * order + _gap(tag, box) / height
         if cost < least:
             best, least = tag, cost
     return best or box

@@ -17,6 +17,8 @@ from gmner.data.image_ids import SAMPLE_KEY, image_id
 from gmner.errors import DataError
 from gmner.types import Box, Entity, Example
 
+pytestmark = pytest.mark.slow
+
 ADA = Entity("Ada", "PER", 0, 3, (Box(0, 0, 5, 5),))
 ROME = Entity("Rome", "LOC", 7, 11)
 

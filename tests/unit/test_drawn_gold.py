@@ -15,6 +15,8 @@ from gmner.geometry import decode_mask, mask_box, pair_iou
 from gmner.tagging import locate_tokens, to_token_span
 from gmner.types import Box, Entity, Example
 
+pytestmark = pytest.mark.slow
+
 POSTS = 240
 
 

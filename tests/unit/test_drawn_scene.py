@@ -23,6 +23,8 @@ from gmner.data.drawn.view import observe
 from gmner.geometry import decode_mask
 from gmner.types import Box, Entity, Example
 
+pytestmark = pytest.mark.slow
+
 RED = (200, 0, 0)
 
 

@@ -40,6 +40,8 @@ from gmner.llm.cache import AnswerCache, Record, read_answers
 from gmner.llm.client import _retry_after
 from gmner.llm.request import asked, fingerprint
 
+pytestmark = pytest.mark.slow
+
 openai = pytest.importorskip("openai")
 
 PASSING = ("429", "500", "hang", "drip", "cut", "invalid", "html", "blank", "null", "no choices", "surrogate", "void")

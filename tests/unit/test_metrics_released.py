@@ -22,6 +22,8 @@ from gmner.metrics.score import averaged
 from gmner.tagging import locate_tokens, read_bio, to_entity
 from gmner.types import ENTITY_TYPES, Box, Entity, Prediction
 
+pytestmark = pytest.mark.slow
+
 NAME = "Grace Hopper of the US Navy"
 
 

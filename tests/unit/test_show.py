@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageColor, ImageFont
 from rich.console import Console
@@ -133,6 +133,7 @@ def test_a_mask_of_another_size_is_an_error() -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example([(0, 19), (89, 47)], 90)
 @given(st.lists(st.tuples(st.integers(0, 700), st.integers(0, 300)), min_size=1, max_size=7), st.integers(20, 220))
 def test_tags_stay_inside_and_apart(corners: list[tuple[int, int]], width: int) -> None:
     boxes = [Box(x, y, x + 90, y + 90) for x, y in corners]
