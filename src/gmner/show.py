@@ -108,11 +108,16 @@ def save_overlay(path: str | PathLike[str], post: Example | Prediction) -> None:
         EntityError: a mask is of another size than the picture, or damaged.
         OSError: the file can not be written.
     """
-    if Path(path).suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-        raise ImageError(f"overlay {str(path)!r}", allowed="overlays are .png, .jpg or .webp files", todo="rename it")
+    check_target(path)
     image = post.image if isinstance(post, Example) else post.example.image
     picture = None if image is None else open_image(image)
     draw(picture, post.entities or (), post.text).save(path)
+
+
+def check_target(path: str | PathLike[str]) -> None:
+    """Raise an ImageError unless a drawing can be written under this name."""
+    if Path(path).suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise ImageError(f"overlay {str(path)!r}", allowed="overlays are .png, .jpg or .webp files", todo="rename it")
 
 
 # Regions

@@ -1,7 +1,7 @@
 """The nouns of the field, as values: `Example`, `Entity`, `Box`, `Mask`, `Candidate`, `Prediction`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
@@ -88,6 +88,13 @@ class Mask:
     counts: str
 
 
+def _boxes(boxes: Iterable[Any]) -> Iterator[Box]:
+    for box in boxes:
+        if isinstance(box, str) or not isinstance(box, Sequence) or len(box) != 4:
+            raise EntityError(f"box {box!r}", allowed="a box is [x1, y1, x2, y2] in pixels", todo="give four numbers")
+        yield valid_box(*box)
+
+
 @dataclass(frozen=True, slots=True)
 class Entity:
     """A named entity, gold or predicted.
@@ -99,7 +106,8 @@ class Entity:
     and `extra` keeps the keys of a row that this package does not know.
 
     Raises:
-        EntityError: the type is unknown, or the span is empty, negative or half-given.
+        EntityError: the type is unknown, the span is empty, negative or half-given, a box has no area, or a
+            probability is none.
     """
 
     text: str
@@ -116,7 +124,16 @@ class Entity:
 
     def __post_init__(self) -> None:
         if self.type not in ENTITY_TYPES:
-            object.__setattr__(self, "type", entity_type(self.type))
+            object.__setattr__(self, "type", entity_type(str(self.type)))
+        object.__setattr__(self, "boxes", tuple(_boxes(self.boxes)))
+        object.__setattr__(self, "masks", tuple(self.masks))
+        for name, value in (("score", self.score), ("groundable", self.groundable)):
+            if value is not None and not 0 <= value <= 1:
+                raise EntityError(
+                    f"entity {self.text!r} has a {name} of {value}",
+                    allowed=f"a {name} is a probability, 0 to 1",
+                    todo="mend it or leave it out",
+                )
         if (self.start is None) != (self.end is None) or (
             self.start is not None and self.end is not None and not 0 <= self.start < self.end
         ):
@@ -178,6 +195,12 @@ class Example:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str) or isinstance(self.tokens, str | bytes):
+            raise TextError(
+                f"a text of kind {type(self.text).__name__} and tokens of kind {type(self.tokens).__name__}",
+                allowed="`text` is a str, `tokens` a sequence of str",
+                todo="decode bytes, and split the text for tokens or leave them out",
+            )
         if self.tokens is not None:
             object.__setattr__(self, "tokens", tuple(self.tokens))
             # Only the separators of the research files: tweets hold tokens such as a lone no-break space.
@@ -206,6 +229,12 @@ class Example:
         if self.entities is not None:
             object.__setattr__(self, "entities", tuple(self.entities))
             for entity in self.entities:
+                if not isinstance(entity, Entity):
+                    raise EntityError(
+                        f"an entity of kind {type(entity).__name__}",
+                        allowed="entities are gmner.Entity",
+                        todo="make them with gmner.Entity(text, type, start, end)",
+                    )
                 check_span(entity, self.text)
 
 

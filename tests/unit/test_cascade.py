@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmner.errors import GmnerError, ImageError, TextError
+from gmner.errors import ConfigError, GmnerError, ImageError, TextError
 from gmner.image import Picture
 from gmner.stages.stage import Stage, once_per_picture
 from gmner.systems import cascade
@@ -87,3 +87,9 @@ def test_once_per_picture_keeps_the_order_and_counts_objects() -> None:
         return len(seen)
 
     assert once_per_picture(size, [a, None, b, a]) == [1, None, 2, 1]
+
+
+@pytest.mark.parametrize("given", [Example(text="one"), ["one"], [{"text": "one"}], None])
+def test_what_is_no_list_of_examples_is_refused(given: object) -> None:
+    with pytest.raises(ConfigError, match=r"it takes a list of gmner\.Example"):
+        Cascade("test", (Witness(),)).predict(given)  # type: ignore[arg-type]

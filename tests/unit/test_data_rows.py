@@ -250,7 +250,7 @@ BAD_ROWS = {
     "id twice": ({"text": "Ada", "id": "first"}, r"the id 'first' for the second time \(first in line 1\)"),
     "tokens": ({"tokens": "Ada"}, "`tokens` is 'Ada'; `tokens` is a list of strings"),
     "blank in a token": ({"tokens": ["A da"]}, "a token that is empty or holds a blank"),
-    "tokens of another text": ({"text": "Ada", "tokens": ["Bo"]}, "token 'Bo' does not occur"),
+    "tokens of another text": ({"text": "Ada", "tokens": ["Bo"]}, "not with the token 'Bo'"),
     "image": ({"text": "Ada", "image": {"bytes": ""}}, "`image` is "),
     "size": ({"text": "Ada", "image_size": [0, 4]}, r"`image_size` is \[0, 4\]"),
     "notes": ({"text": "Ada", "notes": "one"}, "`notes` is 'one'"),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from gmner.stages.faces import Faces
 from gmner.stages.ground import NO_PEOPLE, BodyShape, GroundByEvidence, assign, grow
 from gmner.stages.lettering import Lettering
 from gmner.stages.propose import Propose
-from gmner.types import Box, Candidate, EntityType, Prediction
+from gmner.types import Box, Candidate, Entity, EntityType, Example, Prediction
 
 PICTURE = blank(900, 600)
 
@@ -245,3 +246,29 @@ def test_lettering_on_a_photograph() -> None:
 @pytest.mark.parametrize("name", ["china-temple", "falcon9-rocket", "freedombox"])
 def test_who_is_not_there_is_not_found(name: str) -> None:
     assert look(named("says Bob Ross", ("Bob Ross", "PER", 0.6)), name) == {"Bob Ross": ()}
+
+
+@pytest.mark.parametrize(
+    ("text", "seats"),
+    [
+        ("third from left: Ana", {"Ana": 2}),
+        ("Ana, second from the left, and Bea", {"Ana": 1}),
+        ("Ana (2nd from right)", {"Ana": 1}),
+        ("first from left: Ana", {"Ana": 0}),
+    ],
+)
+def test_a_counted_seat_is_the_face_in_that_place(text: str, seats: dict[str, int]) -> None:
+    faces = [Box(x, 20, x + 30, 50) for x in (10, 110, 210)]
+    bodies = [grow(face, faces, 300, 200, BodyShape()) for face in faces]
+    names = [Entity(name, "PER", text.index(name), text.index(name) + 3, groundable=0.9) for name in seats]
+    links = assign(names, text, faces, bodies, ())
+    assert {name: links[name.casefold()].face for name in seats} == seats
+    assert all("as the text says" in links[name.casefold()].reason for name in seats)
+
+
+def test_two_things_are_not_both_the_whole_scene() -> None:
+    rex = Entity("Rex", "OTHER", 0, 3, groundable=0.85)
+    bella = Entity("Bella", "OTHER", 8, 13, groundable=0.9)
+    draft = Prediction(example=Example(text="Rex and Bella"), entities=(rex, bella))
+    [found] = GroundByEvidence()([draft], [np.zeros((40, 60, 3), dtype=np.uint8)])
+    assert [len(entity.boxes) for entity in found.entities] == [0, 1]

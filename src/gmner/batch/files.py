@@ -35,7 +35,9 @@ class Summary:
 
     def __str__(self) -> str:
         where = "" if self.errors_file is None else f" (kept in {self.errors_file})"
-        return f"{self.posts:,} posts with {self.entities:,} entities, {self.errors:,} errors{where}"
+        posts = f"{self.posts:,} post{'' if self.posts == 1 else 's'}"
+        entities = f"{self.entities:,} {'entity' if self.entities == 1 else 'entities'}"
+        return f"{posts} with {entities}, {self.errors:,} error{'' if self.errors == 1 else 's'}{where}"
 
 
 @dataclass(frozen=True, slots=True)

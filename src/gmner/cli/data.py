@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmner.cli.draw import draw
+from gmner.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -144,6 +145,10 @@ def convert(
         held_out = [example for example in read(other) if example.extra.get(SPLIT_KEY) != "train"]
         examples, dropped = drop_leaked(examples, held_out)
         typer.echo(f"{len(dropped)} posts dropped whose picture is in dev or test of {other}", err=True)
+    if target.resolve() == source.resolve():
+        raise DataError(
+            str(target), "the source would be overwritten", allowed="a new file is written", todo="name another target"
+        )
     write(target, examples)
     if target.is_dir():
         for name, number in left_out(examples).items():

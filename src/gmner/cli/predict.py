@@ -21,7 +21,7 @@ def predict(
     people: Annotated[bool, typer.Option("--people/--no-people", help="Ground names of people or not.")] = True,
     windows: Annotated[bool, typer.Option("--windows", help="Read too long texts in stretches.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the post as one JSON row.")] = False,
-    picture: Annotated[Path | None, typer.Option("--show", help="Draw boxes and masks into this PNG.")] = None,
+    picture: Annotated[Path | None, typer.Option("--show", help="Draw boxes and masks into this PNG or JPEG.")] = None,
 ) -> None:
     """Find the named entities of a post, or of a file of posts, and where they are in the picture.
 
@@ -29,7 +29,8 @@ def predict(
 
     Example: gmner predict --input posts.jsonl --output entities.jsonl
 
-    In a file, a row that can not be read goes to OUTPUT's .errors.jsonl with its reason, and the run goes on.
+    In a file, a row that can not be read goes to OUTPUT's .errors.jsonl with its reason, and the run goes on. The exit
+    code is 0 if any row could be read, 1 if none could, and 2 if what was asked for can not be done at all.
     """
     if (text is None) == (source is None):
         raise ConfigError(
@@ -58,10 +59,12 @@ def _post(
     text: str, image: Path | None, system: str, settings: dict[str, Any], as_json: bool, picture: Path | None
 ) -> None:
     from gmner.data.rows import row_from_prediction
-    from gmner.show import WIDE, save_overlay, text_table
+    from gmner.show import WIDE, check_target, save_overlay, text_table
     from gmner.systems import load
     from gmner.types import Example
 
+    if picture is not None:
+        check_target(picture)
     example = Example(text=text, image=image)
     [prediction] = load(system, **settings).predict([example])
     if as_json:
@@ -82,3 +85,5 @@ def _file(source: Path, target: Path | None, system: str, settings: dict[str, An
 
     summary = predict_file(load(system, **settings), source, target)
     typer.echo(f"{summary}", err=True)
+    if summary.errors and not summary.posts:
+        raise typer.Exit(1)

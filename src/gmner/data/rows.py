@@ -227,6 +227,10 @@ def _admit(record: Record, path: Path, number: int, lines_of_ids: dict[str, int]
     lines_of_ids[name] = number
     row = {**fields.rest, "id": name}
     image = row.get("image")
+    if image == "":
+        raise DataError(
+            fields.where, "the image is an empty text", allowed="a row names its picture's file", todo="drop the key"
+        )
     if isinstance(image, str) and "://" not in image:
         row["image"] = str(path.parent / image)
     return row

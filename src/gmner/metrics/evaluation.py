@@ -48,6 +48,8 @@ def evaluate(
     chosen = _choose(rule, posts, tasks)
     notes = rule.check(posts)
     counts = count(posts, rule, chosen)
+    if not any(entity.visible for post in posts for entity in post.gold):
+        notes = (*notes, NO_REGIONS)
     return Report(
         protocol=rule.name,
         threshold=rule.threshold,
@@ -60,6 +62,9 @@ def evaluate(
         unpredicted=len(posts) - len(predicted),
         notes=notes,
     )
+
+
+NO_REGIONS = "gold holds no boxes and no masks: every entity counts as not in the picture"
 
 
 def count(posts: Sequence[Post], rule: Protocol, tasks: Sequence[Task]) -> Int64[np.ndarray, "posts tasks types 3"]:

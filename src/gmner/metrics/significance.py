@@ -130,11 +130,15 @@ def _p_value(null: Float[np.ndarray, " samples"], observed: float) -> float:
     return float((1 + (np.abs(null) >= abs(observed) - 1e-12).sum()) / (1 + len(null)))
 
 
+_MOST_SAMPLES = 200_000
+"""More would only fill the memory: the share of samples is known to 0.2 % by then."""
+
+
 def _check(report: Report, samples: int, confidence: float) -> None:
-    if samples < 1 or not 0 < confidence < 1:
+    if not 1 <= samples <= _MOST_SAMPLES or not 0 < confidence < 1:
         raise ConfigError(
             f"{samples} samples at confidence {confidence}",
-            allowed="at least one sample, confidence between 0 and 1",
+            allowed=f"one to {_MOST_SAMPLES:,} samples, confidence between 0 and 1",
             todo="give numbers like 1000 and 0.95",
         )
     if not report.ids:

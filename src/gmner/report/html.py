@@ -27,6 +27,10 @@ _TAG_HEIGHT, _TAG_LETTER, _LONGEST_TAG = 20.0, 7.5, 220.0  # pixels on a screen,
 _HEADINGS: Final = ("entity", "type", "score", "visible", "box", "mask")
 
 
+_CONTROLS = {code: 0xFFFD for code in range(32) if chr(code) not in "\t\n\r"}
+"""Characters that no page may hold; a post that does shows a replacement sign in their place."""
+
+
 def write_page(
     path: str | PathLike[str],
     predictions: Sequence[Prediction],
@@ -54,6 +58,7 @@ def write_page(
         posts="\n".join(posts),
         errors=_errors(errors),
     )
+    page = page.translate(_CONTROLS)
     Path(path).write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
 
 

@@ -107,7 +107,7 @@ class _Judgement:
 
     def told(self, stage: str) -> Entity:
         provenance = {**self.entity.provenance, stage: "; ".join(self.reasons)}
-        return replace(self.entity, groundable=1 / (1 + math.exp(-self.odds)), provenance=provenance)
+        return replace(self.entity, groundable=round(1 / (1 + math.exp(-self.odds)), 6), provenance=provenance)
 
 
 def _likeliest(names: Sequence[_Judgement], faces: int) -> frozenset[str]:

@@ -86,6 +86,7 @@ class GroundByEvidence(Stage):
         visible = [(entity.groundable or 0.0) >= self.threshold for entity in draft.entities]
         names = [entity for entity, seen in zip(draft.entities, visible, strict=True) if seen and entity.type == "PER"]
         persons = assign(names, draft.text, faces, bodies, lines) if self.people else {}
+        scene = self._scene_of(draft)
         entities: list[Entity] = []
         for entity, seen in zip(draft.entities, visible, strict=True):
             link = persons.get(_key(entity)) if entity.type == "PER" else None
@@ -96,14 +97,20 @@ class GroundByEvidence(Stage):
                 entities.append(self._place(entity, bodies[link.face], link.reason))
             elif found:
                 entities.append(self._place(entity, found.box, f"the lettering {found.read!r}"))
-            elif (entity.groundable or 0.0) >= self.scene.of(entity.type):
+            elif entity is scene:
                 entities.append(self._place(entity, _scene(width, height), "the whole scene"))
             else:
                 entities.append(self._place(entity, None, "nothing in the picture to point at"))
         off = not self.people and any(entity.type == "PER" for entity in draft.entities)
         return replace(draft, entities=tuple(entities), notes=(*draft.notes, NO_PEOPLE) if off else draft.notes)
 
+    def _scene_of(self, draft: Prediction) -> Entity | None:
+        """The one entity that may be the whole scene: the likeliest that is likely enough; two can't both be all."""
+        likely = [entity for entity in draft.entities if (entity.groundable or 0.0) >= self.scene.of(entity.type)]
+        return max(likely, key=lambda entity: entity.groundable or 0.0, default=None)
+
     def _place(self, entity: Entity, box: Box | None, reason: str) -> Entity:
+        box = box and Box(*(round(value, 2) for value in box))
         return replace(entity, boxes=(box,) if box else (), provenance={**entity.provenance, self.name: reason})
 
 
@@ -135,7 +142,8 @@ def assign(
     """Which face each name has; no face has two, a name may have none. Mentions that read alike are one name.
 
     1. A name that is written on a body (badge, shirt, caption) has that body's face.
-    2. A name that the text puts left, right or in the middle has the outermost face there, background aside.
+    2. A name that the text puts left, right or in the middle has the outermost face there, background aside; one
+       that it counts ("third from left") the face in that place.
     3. Of the other names the likeliest, of the other faces the largest are taken, as many as there are of both. They
        go from left to right in the order of the text, or from right to left where the text says so.
     """
@@ -158,16 +166,20 @@ def assign(
         on = [face for face in free if found and _inside(found.box, bodies[face])]
         if found and on:
             give(name, min(on, key=lambda face: _distance(found.box, faces[face])), f", who carries {found.read!r}")
+    row = [face for face in free if faces[face].width > 0.5 * max(faces[other].width for other in free)]
     for name in list(waiting):
-        side = _side(name, text)
-        near = [face for face in free if faces[face].width > 0.5 * max(faces[other].width for other in free)]
-        if side and near:
-            face = {"l": near[0], "r": near[-1]}.get(side[0].lower(), near[len(near) // 2])
-            give(name, face, f", as the text says ({side})")
+        seat = _seat(name, text)
+        near = row if seat and seat.counted else [face for face in row if face in free]
+        if seat and seat.place <= len(near):
+            places = {"l": near[seat.place - 1], "r": near[-seat.place]}
+            face = places.get(seat.words[-1 if seat.counted else 0][0].lower(), near[len(near) // 2])
+            if face in free:
+                give(name, face, f", as the text says ({' '.join(seat.words)})")
     count = min(len(waiting), len(free))
     likeliest = sorted(waiting, key=lambda name: -(name.groundable or 0.0))[:count]
     largest = sorted(free, key=lambda face: -faces[face].area)[:count]
-    order = sorted(largest, key=lambda face: faces[face].x1, reverse=bool(_FROM_RIGHT.search(text)))
+    backwards = bool(_FROM_RIGHT.search(_COUNTED.sub(" ", text)))
+    order = sorted(largest, key=lambda face: faces[face].x1, reverse=backwards)
     reason = ", in the text's order" if count > 1 else ", the largest" if len(free) > 1 else ""
     for name, face in zip([name for name in waiting if name in likeliest], order, strict=True):
         give(name, face, reason)
@@ -183,12 +195,33 @@ _BEFORE: Final = re.compile(rf"(?<!to )\b({_SIDES})\s*[:)\]]\s*[@#]?\s*$", re.IG
 _FROM_RIGHT: Final = re.compile(r"\bfrom (?:the )?right\b|\bright to left\b|\bR\s*(?:-|to)\s*L\b", re.IGNORECASE)
 
 
-def _side(name: Entity, text: str) -> str | None:
-    """Where the text puts the person: "Ana (left)", "Ana, right, and", "left: Ana"."""
+_ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth")
+_COUNTED: Final = re.compile(
+    rf"\b({'|'.join(_ORDINALS)}|\d(?:st|nd|rd|th))\s+from\s+(?:the\s+)?(left|right)\b", re.IGNORECASE
+)
+
+
+class Seat(NamedTuple):
+    """Where the text puts a person: the `place`-th from a side (`counted`), or at a side, in the text's `words`."""
+
+    place: int
+    counted: bool
+    words: tuple[str, ...]
+
+
+def _seat(name: Entity, text: str) -> Seat | None:
+    """Where the text puts the person: "Ana (left)", "Ana, right, and", "left: Ana", "second from left: Ana"."""
     if name.start is None or name.end is None:
         return None
-    match = _AFTER.match(text, name.end) or _BEFORE.search(text[: name.start])
-    return match[1] if match else None
+    for counted in _COUNTED.finditer(text):
+        before = re.fullmatch(r"\s*[:)\]]\s*[@#]?\s*", text[counted.end() : name.start])
+        after = re.fullmatch(r"\s*[,(\[]\s*", text[name.end : counted.start()])
+        if before or after:
+            word = counted[1].lower()
+            place = _ORDINALS.index(word) + 1 if word in _ORDINALS else int(word[0])
+            return Seat(max(place, 1), True, (word, "from", counted[2].lower()))
+    match = _AFTER.match(text, name.end) or _BEFORE.search(_COUNTED.sub(" ", text[: name.start]))
+    return Seat(1, False, (match[1],)) if match else None
 
 
 def _key(entity: Entity) -> str:

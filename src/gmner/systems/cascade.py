@@ -8,7 +8,7 @@ from typing import Final
 from gmner.errors import GmnerError
 from gmner.image import Picture, open_image
 from gmner.stages.stage import Stage
-from gmner.systems.system import System
+from gmner.systems.system import System, refuse_others
 from gmner.types import Example, Prediction
 
 Admitted = tuple[Example, Picture | GmnerError | None]
@@ -34,6 +34,7 @@ class Cascade(System):
     stages: tuple[Stage, ...]
 
     def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
+        refuse_others(examples)
         return [result for posts in self._admitted(examples) for result in self._run(posts)]
 
     def _run(self, posts: Sequence[Admitted]) -> list[Prediction | GmnerError]:

@@ -9,11 +9,14 @@ segment:   GrabCut
 It links names to people by the words and the layout. It recognises no faces.
 """
 
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from gmner.config import from_dict
 from gmner.stages.entail import EntailByEvidence
 from gmner.stages.faces import Faces
 from gmner.stages.ground import GroundByEvidence
@@ -27,24 +30,36 @@ TAGGER = Path(str(resources.files("gmner") / "weights" / "lite-tagger"))
 """The tagger that the package carries."""
 
 
-def load(*, people: bool = True, windows: bool = False) -> Cascade:
-    """The lite cascade, ready to predict.
+@dataclass(frozen=True)
+class LiteSettings:
+    """What can be chosen.
 
     Args:
         people: ground names of people. Off, nobody of type PER gets a region, and no face is looked for.
         windows: read texts that are longer than the recogniser's window in overlapping stretches instead of
             refusing them; the prediction has a note that says so.
+    """
+
+    people: bool = True
+    windows: bool = False
+
+
+def load(**settings: Any) -> Cascade:
+    """The lite cascade, ready to predict; `settings` are the fields of `LiteSettings`.
 
     Raises:
+        UnknownNameError, ConfigError: a setting does not exist or holds a value of the wrong kind.
         CheckpointError: the packaged encoder or tagger is missing or damaged.
     """
+    chosen = from_dict(LiteSettings, settings)
+    people = chosen.people
     detectors = (Faces(), Lettering()) if people else (Lettering(),)
     for detect in detectors:  # they load their models at the first look, which should not be a user's post
         detect(np.zeros((64, 64, 3), dtype=np.uint8))
     return Cascade(
         name="lite",
         stages=(
-            TaggerRecogniser.load(TAGGER, windows=windows),
+            TaggerRecogniser.load(TAGGER, windows=chosen.windows),
             Propose(detectors),
             EntailByEvidence(people=people),
             GroundByEvidence(people=people),

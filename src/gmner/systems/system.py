@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
-from gmner.errors import GmnerError
+from gmner.errors import ConfigError, GmnerError
 from gmner.types import Example, Prediction
 
 
@@ -29,3 +29,14 @@ class System(Protocol):
                 raise result
             predictions.append(result)
         return predictions
+
+
+def refuse_others(examples: Sequence[Example]) -> None:
+    """Raise a ConfigError unless `examples` is a sequence of Examples."""
+    alien = [examples] if not isinstance(examples, Sequence) else [e for e in examples if not isinstance(e, Example)]
+    if alien:
+        raise ConfigError(
+            f"a system was given a {type(alien[0]).__name__}",
+            allowed="it takes a list of gmner.Example",
+            todo="wrap it: predict([gmner.Example(text=..., image=...)])",
+        )

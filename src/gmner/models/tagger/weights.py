@@ -55,8 +55,8 @@ def load(folder: Path) -> tuple[Tagger, TaggerCodec]:
             allowed="weights fit the settings and the encoder in config.toml",
             todo="give the encoder that the tagger was trained on",
         )
-    for name in changed:
-        tensors[name] = state[name] + dequantise(tensors.pop(name + DELTA), tensors.pop(name + SCALE))
+    for name in changed:  # added where they belong: a second copy of the encoder would take as long as reading it
+        state[name].add_(dequantise(tensors.pop(name + DELTA), tensors.pop(name + SCALE)))
     model.load_state_dict(tensors, strict=False)
     return model.eval(), TaggerCodec(config, load_tokenizer(config.encoder))
 
@@ -70,4 +70,4 @@ def quantise(values: Float[Tensor, "rows ..."]) -> tuple[Int8[Tensor, "rows ..."
 
 def dequantise(codes: Int8[Tensor, "rows ..."], scale: Float[Tensor, " rows"]) -> Float[Tensor, "rows ..."]:
     """The inverse of `quantise`, up to its rounding."""
-    return (codes.reshape(len(codes), -1).float() * scale[:, None]).view(codes.shape)
+    return (codes.reshape(len(codes), -1) * scale[:, None]).view(codes.shape)
