@@ -110,6 +110,18 @@ def test_expansions_say_what_decides(posts: list[Example]) -> None:
                 assert "its name on it" in words
 
 
+def test_what_is_not_there_looks_different(posts: list[Example]) -> None:
+    """That it would stand elsewhere is said as often of what is not there, but never decides."""
+    sides = {True: [], False: []}
+    for _, entity in mentions(posts):
+        words = entity.extra["expansion"]
+        sides[bool(entity.boxes)].append("on the left" in words or "on the right" in words)
+        assert entity.boxes or "place" not in entity.extra["decides"]
+    here, elsewhere = (np.array(sides[label], dtype=float) for label in (True, False))
+    error = np.sqrt(here.var() / len(here) + elsewhere.var() / len(elsewhere))
+    assert abs(here.mean() - elsewhere.mean()) < 3 * error
+
+
 def test_lettering_never_bears_the_name_of_something_else(posts: list[Example]) -> None:
     for post in posts:
         names = {entity.text: set(entity.extra["figures"]) for entity in post.entities}

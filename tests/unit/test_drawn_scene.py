@@ -202,6 +202,10 @@ def test_chance_keeps_its_bounds(seed: int) -> None:
     assert sorted(shuffled(rng, "hello")) == sorted("hello")
 
 
+def test_keys_of_different_length_draw_differently() -> None:
+    assert generator(1, 2, 3).integers(1 << 62) != generator(1, 2, 3, 0).integers(1 << 62)
+
+
 def test_articles() -> None:
     assert article("orange car") == "an orange car"
     assert article("red car") == "a red car"

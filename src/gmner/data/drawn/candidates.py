@@ -6,7 +6,7 @@ from typing import Final
 from numpy.random import Generator
 
 from gmner.data.drawn.chance import between, happens, pick
-from gmner.geometry import box_iou, clip_box, hull
+from gmner.geometry import clip_box, hull
 from gmner.types import Box, Candidate
 
 MOST: Final = 24
@@ -46,8 +46,3 @@ def _jitter(rng: Generator, box: Box, amount: float, size: tuple[int, int]) -> B
 def _whole(box: Box, size: tuple[int, int]) -> Box | None:
     """The box in tenths of pixels, inside the picture."""
     return clip_box(Box(*(round(side, 1) for side in box)), *size)
-
-
-def covered(boxes: Sequence[Box], regions: Sequence[Candidate], threshold: float = 0.5) -> int:
-    """How many of the boxes have a candidate region with an IoU above the threshold."""
-    return int((box_iou(boxes, [region.box for region in regions]).max(1, initial=0) > threshold).sum())

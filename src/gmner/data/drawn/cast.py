@@ -46,8 +46,8 @@ def choose_cast(
 ) -> Cast:
     """A cast for a sentence and a picture of `size`: fewer figures in small pictures.
 
-    Bystanders are chosen without a look at who is present, and often are look-alikes of an entity's figure, so
-    that neither their number nor their looks say whether the entity is there.
+    Bystanders are chosen without a look at who is present (but for the room that is left), and often are look-alikes
+    of an entity's figure, so that neither their number nor their looks say whether the entity is there.
     """
     room = 3 if size[0] * size[1] < 40_000 else 7
     parts = tuple(
@@ -65,7 +65,7 @@ def make_figures(rng: Generator, index: int, entity: Entity, category: Category)
     kind = _kind(rng, entity.text, category)
     if kind == "team":
         return make_team(rng, index, weighted(rng, {2: 2, 3: 3, 4: 1}))
-    look = make_look(rng, kind, entity.text if len(entity.text) <= _LONGEST_LETTERING else "")
+    look = make_look(rng, kind, entity.text)
     return (Figure(kind, look, (index,)),) * (2 if kind not in ("person", *PLACES) and happens(rng, 0.1) else 1)
 
 
@@ -81,9 +81,9 @@ def make_team(rng: Generator, index: int, members: int) -> tuple[Figure, ...]:
 
 
 def make_look(rng: Generator, kind: str, name: str) -> Look:
-    """Any look of a kind; some of those that can bear lettering bear the name."""
+    """Any look of a kind; some of those that can bear lettering bear the name, if it is short enough and ASCII."""
     look = KINDS[kind].look(rng)
-    if name and happens(rng, _LETTERED.get(kind, 0.0)):
+    if happens(rng, _LETTERED.get(kind, 0.0)) and name.isascii() and 0 < len(name) <= _LONGEST_LETTERING:
         return {**look, "lettering": name}
     return look
 
@@ -120,10 +120,10 @@ _LETTERED: Final = {"emblem": 0.45, "poster": 0.45, "book": 0.4, "sign": 0.8}
 _LONGEST_LETTERING: Final = 18
 """Characters."""
 
-_OBJECTS: Final[dict[Category, dict[str, int]]] = {
+_SHOWN_BY: Final[dict[Category, dict[str, int]]] = {
     "person": {"person": 1},
     "club": {"emblem": 6, "team": 4},
-    "band": {"team": 5, "emblem": 3, "poster": 0},
+    "band": {"team": 5, "emblem": 3},
     "firm": {"emblem": 1},
     "channel": {"emblem": 1},
     "film": {"poster": 1},
@@ -142,7 +142,7 @@ def _kind(rng: Generator, name: str, category: Category) -> str:
         return landmark_kind(name) or pick(rng, tuple(PLACES))
     if category == "town":
         return "sign" if happens(rng, 0.3) else pick(rng, tuple(PLACES))
-    return weighted(rng, _OBJECTS[category])
+    return weighted(rng, _SHOWN_BY[category])
 
 
 def _bystander(rng: Generator, part: Part, category: Category, split: str, taken: set[str]) -> Figure:

@@ -14,8 +14,9 @@ _STEPS = 1 << 20
 
 
 def generator(*key: int) -> Generator:
-    """The generator of a key of whole numbers: the same key, the same draws, on any machine."""
-    return Generator(PCG64(SeedSequence(key)))
+    """The generator of a key of whole numbers from 0: the same key, the same draws, on any machine."""
+    # numpy fills short keys up with zeros: without its length, a key would draw what it draws with a zero behind it.
+    return Generator(PCG64(SeedSequence((len(key), *key))))
 
 
 def pick(rng: Generator, items: Sequence[T]) -> T:

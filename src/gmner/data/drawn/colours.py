@@ -36,7 +36,7 @@ def _pairs(text: str) -> frozenset[frozenset[str]]:
 _ALIKE: Final = _pairs("""
     red orange, red brown, red pink, orange yellow, orange brown, orange gold, yellow gold, yellow blond,
     blue purple, purple pink, brown black, brown gold, brown dark, brown ginger, brown grey, black grey, black dark,
-    grey white, grey silver, white silver, blond grey, plain striped, plain checked, plain dotted,
+    grey white, grey silver, white silver, blond grey, plain striped, plain checked, plain dotted, checked dotted,
     left middle, middle right, car van, tower skyscraper, tower church, glasses sunglasses, wave cheer, down hips,
     cap beanie, bun long, bun short,
     shield-shaped triangular, diamond-shaped square

@@ -22,7 +22,7 @@ from gmner.data.drawn.places import PLACES
 from gmner.data.drawn.posts import picture_size
 from gmner.data.drawn.scene import Place
 from gmner.data.drawn.view import observe
-from gmner.data.splits import SPLIT_KEY, SPLITS
+from gmner.data.splits import SPLIT_KEY, SPLITS, split_name
 from gmner.types import Box, Entity, EntityType, Example
 
 
@@ -32,12 +32,13 @@ def draw_like(model: Example, number: int, seed: int) -> Example:
     Where the model does not know the size of its picture, one is drawn. A figure that those before it hide, or that
     is too small to be told from the others, is left out, and its entity then is not in the picture.
     """
-    split = str(model.extra.get(SPLIT_KEY, "train"))
+    split = split_name(str(model.extra.get(SPLIT_KEY, "train")))
     key = (seed, len(SPLITS) + SPLITS.index(split), number)
     rng = generator(*key)
     size = model.image_size or picture_size(rng)
     entities = model.entities or ()
-    categories = tuple(pick(rng, _CATEGORIES[entity.type]) for entity in entities)
+    meant = {(entity.text, entity.type): pick(rng, _CATEGORIES[entity.type]) for entity in entities}
+    categories = tuple(meant[entity.text, entity.type] for entity in entities)
     bare = replace(model, entities=tuple(replace(entity, boxes=()) for entity in entities))
     names = {entity.text for entity in entities}
     left_out: set[str] = set()
@@ -115,8 +116,7 @@ def _figures(
 def _fitting(rng: Generator, index: int, entity: Entity, place: Place, size: tuple[int, int]) -> Figure:
     """Of some figures that may stand for the entity, the one that has to be stretched least to fill the place."""
     kinds = {"PER": ("person",), "LOC": tuple(PLACES), "ORG": ("emblem",), "OTHER": tuple(OBJECTS)}[entity.type]
-    letters = entity.text if entity.text.isascii() and len(entity.text) <= _LONGEST else ""
-    kinds_and_looks = [(kind, make_look(rng, kind, letters)) for kind in (pick(rng, kinds) for _ in range(_TRIES))]
+    kinds_and_looks = [(kind, make_look(rng, kind, entity.text)) for kind in (pick(rng, kinds) for _ in range(_TRIES))]
     kind, look = min(kinds_and_looks, key=lambda one: _stretch(one[0], one[1], place, size))
     return Figure(kind, look, (index,))
 
@@ -130,4 +130,3 @@ def _stretch(kind: str, look: Look, place: Place, size: tuple[int, int]) -> floa
 
 
 _TRIES: Final = 8
-_LONGEST: Final = 18

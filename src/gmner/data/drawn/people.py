@@ -65,7 +65,7 @@ def _traits(look: Look) -> tuple[Trait, ...]:
             (colour, pattern),
             f"in {'an' if colour == 'orange' else 'a'} {cloth}",
             part=BODY,
-            least=80 if pattern == "plain" else 500,
+            least=80 if pattern == "plain" else 700,
         ),
         Trait(
             "hat",
