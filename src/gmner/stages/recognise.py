@@ -48,14 +48,11 @@ class TaggerRecogniser(Stage):
     def __call__(self, drafts: Sequence[Prediction], pictures: Sequence[Picture | None]) -> list[Prediction]:
         examples = [draft.example for draft in drafts]
         found = self.codec.predict(self.model, examples, self.batch_size, windows=self.windows)
+        drafts = [replace(draft, entities=entities) for draft, entities in zip(drafts, found, strict=True)]
+        if not self.windows:
+            return drafts
         parts = [len(windows) for windows in self.codec.windows(examples)]
         return [
-            replace(
-                draft,
-                entities=entities,
-                notes=(*draft.notes, f"the text is long: it was read in {number} windows")
-                if number > 1
-                else draft.notes,
-            )
-            for draft, entities, number in zip(drafts, found, parts, strict=True)
+            replace(draft, notes=(*draft.notes, LONG.format(number))) if number > 1 else draft
+            for draft, number in zip(drafts, parts, strict=True)
         ]

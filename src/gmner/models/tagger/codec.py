@@ -46,7 +46,9 @@ class TaggerCodec:
         encoded = []
         for example, stretches in zip(examples, self.windows(examples), strict=True):
             if len(stretches) > 1:
-                raise self._too_long(example, sum(len(self._pieces({word})[word]) for word in _words(example)))
+                words = [example.text[start:end] for start, end in word_offsets(example)]
+                known = self._pieces(set(words))
+                raise self._too_long(example, sum(len(known[word]) for word in words))
             encoded.append(stretches[0])
         return encoded
 
@@ -56,16 +58,16 @@ class TaggerCodec:
         Raises:
             TextError: a single word is longer than the window.
         """
-        words = [_words(example) for example in examples]
+        places = [word_offsets(example) for example in examples]
+        words = [[e.text[start:end] for start, end in offsets] for e, offsets in zip(examples, places, strict=True)]
         knowledge = [(e.knowledge or "").split() if self.config.knowledge else [] for e in examples]
         known = self._pieces({word for row in (*words, *knowledge) for word in row})
         room = self.config.window - 2
         result = []
-        for example, row, extra in zip(examples, words, knowledge, strict=True):
+        for example, offsets, row, extra in zip(examples, places, words, knowledge, strict=True):
             lengths = [len(known[word]) for word in row]
             if max(lengths, default=0) > room:
                 raise self._too_long(example, sum(lengths))
-            offsets = word_offsets(example)
             result.append(
                 [
                     self._encode(example, offsets[part.start : part.stop], row[part.start : part.stop], extra, known)
@@ -213,10 +215,6 @@ def _owners(parts: Sequence[Encoded]) -> list[tuple[Encoded, tuple[int, int]]]:
         cuts.append(shared[len(shared) // 2][0])
     cuts.append(len(parts[0].example.text))
     return list(zip(parts, pairwise(cuts), strict=True))
-
-
-def _words(example: Example) -> list[str]:
-    return [example.text[start:end] for start, end in word_offsets(example)]
 
 
 def gold_spans(encoded: Encoded) -> list[TokenSpan]:
