@@ -12,10 +12,11 @@ from typing import Any, Literal
 from gmner.config import from_dict
 from gmner.data.pools import read_pool
 from gmner.errors import ConfigError
+from gmner.expression import Form
 from gmner.llm import LLMSettings, provider
 from gmner.prompts import read_prompt
 from gmner.stages.caption import Captioner, CaptionStage, ImageTextModel, LLMCaptioner
-from gmner.stages.expand import Expander, Form
+from gmner.stages.expand import Expander
 from gmner.stages.features import StoredFeatures, TextFeatures, UMTFeatures
 from gmner.stages.knowledge import LLMKnowledge, RecordedKnowledge
 from gmner.stages.recognise import TaggerRecogniser
