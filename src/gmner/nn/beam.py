@@ -7,7 +7,7 @@ have ended.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -16,13 +16,8 @@ from torch import Tensor
 S = TypeVar("S")
 
 
-class Decode(Protocol[S]):
-    """One step of a decoder."""
-
-    def __call__(
-        self, tokens: Int64[Tensor, "samples rows"], state: S
-    ) -> tuple[Float[Tensor, "samples rows vocabulary"], S]:
-        """The scores of what follows these newest tokens, and the state after them."""
+Decode = Callable[[Int64[Tensor, "samples rows"], S], tuple[Float[Tensor, "samples rows vocabulary"], S]]
+"""The scores of what follows the newest token of every row, and the state after them."""
 
 
 Reorder = Callable[[S, Int64[Tensor, "samples beam"]], S]
@@ -55,6 +50,11 @@ class Beam:
     first: int = 0
     pad: int = 1
     end: int = 2
+
+
+def always(allowed: Bool[Tensor, " vocabulary"]) -> Constraint:
+    """The constraint that the same tokens may follow every row."""
+    return lambda rows: allowed
 
 
 class Hypothesis(NamedTuple):

@@ -15,7 +15,8 @@ from gmner.models.ofa.loss import smoothed_loss
 from gmner.models.ofa.model import OFA, Encoded, Memory, Past
 from gmner.models.ofa.positions import image_buckets, token_buckets
 from gmner.models.ofa.weights import from_published, load_weights
-from gmner.nn.beam import Beam, Constraint, Trie
+from gmner.nn.beam import Beam, Constraint, Trie, always
+from gmner.verify import ofa_text
 from gmner.verify.fixture import EXACT, Comparison, Fixture, Tolerance, compare
 
 EXACT_OUTPUTS = ("tokens", "argmax", "encoder_padding_mask", "token_rp_bucket_rows", "image_rp_bucket")
@@ -41,6 +42,8 @@ SPECIAL = 4
 
 def checks(fixture: Fixture) -> list[Comparison]:
     """Every output. The tolerances of searches, answers and losses are those of the fixtures' README."""
+    if fixture.facts.get("format") == ofa_text.FORMAT:
+        return ofa_text.checks(fixture)
     model = network(fixture)
     ours = _outputs(model, fixture)
     return [
@@ -124,7 +127,9 @@ def _outputs(model: OFA, fixture: Fixture) -> dict[str, Tensor]:
         "encoder_out_text_only": text_only.states,
         "decoder_logits": model.logits(states[:, 0]),
         "decoder_logits_text_only": model.logits(states_text_only[:, 0]),
-        "incremental_logits": _incremental(model, memory, written, fixture.tensors["output/incremental_logits"].shape[1]),
+        "incremental_logits": _incremental(
+            model, memory, written, fixture.tensors["output/incremental_logits"].shape[1]
+        ),
         "token_rp_bucket_rows": token_buckets(model.config.token_buckets)[rows],
         "image_rp_bucket": image_buckets(torch.arange(corner), model.config.image_buckets),
     }
@@ -181,9 +186,10 @@ def _generated(model: OFA, encoded: Encoded, name: str, settings: Mapping[str, A
     if "answers" in settings:
         constraint = Trie(settings["answers"]).constraint(model.config.vocabulary)
     elif "constraint_range" in settings:
-        allowed = _range(model, settings["constraint_range"])
-        constraint = lambda rows: allowed
-    beam = Beam(settings["beam_size"], settings["min_len"], settings["max_len_b"], settings.get("no_repeat_ngram_size", 0))
+        constraint = always(_range(model, settings["constraint_range"]))
+    beam = Beam(
+        settings["beam_size"], settings["min_len"], settings["max_len_b"], settings.get("no_repeat_ngram_size", 0)
+    )
     found = search(model, encoded, beam, constraint)
     longest = max(len(hypothesis.tokens) for sample in found for hypothesis in sample)
 
@@ -208,9 +214,11 @@ def _loss(model: OFA, encoded: Encoded, fixture: Fixture, task: str, settings: M
     """Summed loss, summed likelihood, number of tokens."""
     written, target = (fixture[f"input/{task}_{name}"].long() for name in ("prev_output_tokens", "target"))
     states, _ = model.decode(written[:, None], model.decoder.memory(encoded))
-    allowed = fixture["input/ve_constraint_masks"].bool() if task == "ve" else None
+    kept = target != PAD
+    allowed = fixture["input/ve_constraint_masks"].bool()[kept] if task == "ve" else None
     if "constraint_range" in settings:
         allowed = _range(model, settings["constraint_range"])
     late = settings["update_num"] > settings.get("drop_worst_after", 0)
     drop_worst = settings.get("drop_worst_ratio", 0.0) if late else 0.0
-    return torch.tensor(smoothed_loss(model.logits(states[:, 0]), target, settings["label_smoothing"], allowed, drop_worst))
+    logits = model.logits(states[:, 0][kept])
+    return torch.tensor(smoothed_loss(logits, target[kept], settings["label_smoothing"], allowed, drop_worst))

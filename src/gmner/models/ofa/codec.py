@@ -5,7 +5,7 @@ Prompts, clean-up and bins are as published: the weights know no others. `Releas
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -19,7 +19,7 @@ from torch import Tensor
 from gmner.errors import CheckpointError, TextError
 from gmner.geometry import clip_box
 from gmner.image import Picture
-from gmner.models.ofa.config import BOS, EOS, UNKNOWN, OFAConfig
+from gmner.models.ofa.config import BOS, EOS, PAD, UNKNOWN, OFAConfig
 from gmner.models.ofa.vocabulary import Vocabulary
 from gmner.nn.beam import Beam, Hypothesis, Trie
 from gmner.types import Box
@@ -33,6 +33,11 @@ NO: Final = 0
 
 WORDS: Final = 80
 """Where the released code cuts a text."""
+
+ENTAILS: Final = ' can image and text1 " {text} " imply text2 " {caption} "?'
+DESCRIBES: Final = ' does the image describe " {text} "?'
+WHERE: Final = ' which region does the text " {text} " describe?'
+"""The questions: of entailment with and without a caption, and of grounding."""
 
 COORDINATES: Final = 4
 
@@ -75,18 +80,16 @@ class OFACodec:
 
     # Texts
 
-    def entailment_sources(
-        self, expressions: Sequence[str], captions: Sequence[str | None]
-    ) -> list[list[int]]:
+    def entailment_sources(self, expressions: Sequence[str], captions: Sequence[str | None]) -> list[list[int]]:
         """The question whether a picture shows what an expression names, with its caption's help if there is one.
 
         Raises:
             TextError: a question has more tokens than there are positions.
         """
         return self._sources(
-            f' can image and text1 " {self.clean(text)} " imply text2 " {self.clean(self._caption(caption))} "?'
-            if caption is not None
-            else f' does the image describe " {self.clean(text)} "?'
+            DESCRIBES.format(text=self.clean(text))
+            if caption is None
+            else ENTAILS.format(text=self.clean(text), caption=self.clean(self._caption(caption)))
             for text, caption in zip(expressions, captions, strict=True)
         )
 
@@ -96,7 +99,7 @@ class OFACodec:
         Raises:
             TextError: a question has more tokens than there are positions.
         """
-        return self._sources(f' which region does the text " {self.clean(text)} " describe?' for text in expressions)
+        return self._sources(WHERE.format(text=self.clean(text)) for text in expressions)
 
     def clean(self, text: str) -> str:
         """A text as the published models know texts, see `clean`."""
@@ -123,6 +126,10 @@ class OFACodec:
 
     # Answers
 
+    def prompt(self, source: Sequence[int]) -> list[int]:
+        """What the decoder has said before it answers a question of entailment: the question."""
+        return list(source[:-1])
+
     @cached_property
     def answers(self) -> Trie:
         """The answers to a question of entailment, in the order of `ANSWERS`."""
@@ -136,24 +143,28 @@ class OFACodec:
             return (best / (best + odds[:, NO])).tolist()
         return (odds[:, NO + 1 :].sum(1) / odds.sum(1)).tolist()
 
+    def answered(self, prompt: Sequence[int], answer: Sequence[int]) -> tuple[list[int], list[int]]:
+        """What the decoder is given in training, and what it is to say after each token; padding where nothing."""
+        return [*prompt, *answer], [*[PAD] * (len(prompt) - 1), *answer, EOS]
+
     # Boxes
 
-    def bins(self, box: Box, width: int, height: int) -> list[int]:
+    def bins(self, box: Box, width: float, height: float) -> list[int]:
         """The four tokens of a box in a picture of `width` x `height` pixels: its corners in steps of the square."""
         if not self.config.released.unclipped:
             box = clip_box(box, width, height) or box
         side = np.float32(self.config.image_size)
-        places = np.rint(np.float32(box) * self._ratios(width, height) / side * np.float32(self.config.bins - 1))
-        return [
-            self.config.first_bin + int(place) if 0 <= place < self.config.bins else UNKNOWN for place in places
-        ]
+        places = np.rint(
+            np.array(box, np.float32) * self.ratios(width, height) / side * np.float32(self.config.bins - 1)
+        )
+        return [self.config.first_bin + int(place) if 0 <= place < self.config.bins else UNKNOWN for place in places]
 
     def corners(self, tokens: Sequence[int], width: int, height: int) -> Box:
         """The box that four tokens say, which is none if they are no bins or in a wrong order."""
-        ratios = self._ratios(width, height)
+        ratios = self.ratios(width, height)
         if self.config.released.half_ratios:
             ratios = ratios.astype(np.float16).astype(np.float32)
-        places = np.float32(tokens) - np.float32(self.config.first_bin)
+        places = np.array(tokens, np.float32) - np.float32(self.config.first_bin)
         pixels = places / np.float32(self.config.bins - 1) * np.float32(self.config.image_size) / ratios
         return Box(*pixels.tolist())
 
@@ -174,9 +185,7 @@ class OFACodec:
         repeat = 3 if self.config.released.any_token else 0
         return Beam(size=5, shortest=COORDINATES, longest=COORDINATES, no_repeat=repeat)
 
-    def only_boxes(
-        self, rows: Int64[Tensor, "samples rows time"]
-    ) -> Bool[Tensor, "samples rows vocabulary"]:
+    def only_boxes(self, rows: Int64[Tensor, "samples rows time"]) -> Bool[Tensor, "samples rows vocabulary"]:
         """Which tokens may follow, so that four of them make a box: bins, the second corner beyond the first."""
         place = torch.arange(self.config.vocabulary, device=rows.device) - self.config.first_bin
         written = rows.shape[2] - 1
@@ -186,7 +195,7 @@ class OFACodec:
             return ((place >= 0) & (place < self.config.bins - 1)).expand(*rows.shape[:2], -1)
         return place > rows[..., -2, None] - self.config.first_bin
 
-    def _ratios(self, width: int, height: int) -> Float[np.ndarray, "4"]:
+    def ratios(self, width: float, height: float) -> Float[np.ndarray, "4"]:
         """What x and y of a picture are multiplied by in the square, twice."""
         side = self.config.image_size
         return np.array([side / width, side / height] * 2, dtype=np.float32)
@@ -203,3 +212,10 @@ def clean(text: str, words: int | None = None) -> str:
     text = text.lower().lstrip(",.!?*#:;~").replace("-", " ").replace("/", " ").replace("<person>", "person")
     text = re.sub(r"\s{2,}", " ", text).rstrip("\n").strip(" ")
     return " ".join(text.split(" ")[:words])
+
+
+def questions(texts: Iterable[str]) -> Iterator[str]:
+    """What a vocabulary of one's own is learned from: the texts in questions, and as often the answers."""
+    for text in texts:
+        yield from (form.format(text=clean(text), caption="") for form in (ENTAILS, DESCRIBES, WHERE))
+        yield from ANSWERS

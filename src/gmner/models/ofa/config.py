@@ -1,7 +1,7 @@
 """The settings of OFA: its sizes, its vocabulary's layout, and which habits of the released code it keeps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 Size = Literal["tiny", "medium", "base", "large", "huge"]
@@ -107,6 +107,10 @@ class OFAConfig:
     drop_path: float = 0.2
     image_size: int = 480
     released: Released = field(default_factory=Released)
+
+    def at(self, image_size: int, released: Released | None = None) -> "OFAConfig":
+        """The same for pictures of another size, and perhaps with other habits."""
+        return replace(self, image_size=image_size, released=released or self.released)
 
     @property
     def first_code(self) -> int:

@@ -28,10 +28,10 @@ def score_answers(
 
     def logits(forks: list[tuple[int, ...]]) -> Float[Tensor, "samples forks vocabulary"]:
         rows = [[*prompt, *fork] for prompt in prompts for fork in forks]
-        tokens = pad(rows).unflatten(0, (len(prompts), len(forks))).to(model.device)
+        tokens = pad(rows).view(len(prompts), len(forks), -1).to(model.device)
         states, _ = model.decode(tokens, model.decoder.memory(encoded))
         last = torch.tensor([len(row) - 1 for row in rows], device=model.device)
-        return model.logits(states.flatten(0, 1)[torch.arange(len(rows)), last]).unflatten(0, tokens.shape[:2])
+        return model.logits(states.flatten(0, 1)[torch.arange(len(rows)), last].view(*tokens.shape[:2], -1))
 
     return trie.score(logits)
 

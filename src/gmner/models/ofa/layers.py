@@ -1,9 +1,10 @@
-"""The layers of OFA: norms before each branch and, in the published models, inside it as well (specs/ofa.md, section 5).
+"""The layers of OFA: norms before each branch and, in the published models, inside it as well (ofa.md, section 5).
 
 The arithmetic that is OFA's own: queries are scaled by the root of twice the head's width, positions are a bias that
 the layers share, and each head's output has a factor.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -23,12 +24,12 @@ class KeysValues(NamedTuple):
 
 def split_heads(rows: Float[Tensor, "*batch positions width"], heads: int) -> Float[Tensor, "*batch heads positions d"]:
     """Rows of numbers as heads of rows."""
-    return rows.unflatten(-1, (heads, -1)).transpose(-3, -2)
+    return rows.reshape(*rows.shape[:-1], heads, -1).transpose(-3, -2)
 
 
 def query_scale(config: OFAConfig) -> float:
     """What queries of content and of positions are multiplied by."""
-    return (config.width / config.heads * config.scale_factor) ** -0.5
+    return 1 / math.sqrt(config.width / config.heads * config.scale_factor)
 
 
 class Attention(nn.Module):

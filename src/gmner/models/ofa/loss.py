@@ -6,8 +6,6 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from gmner.models.ofa.config import PAD
-
 
 class Loss(NamedTuple):
     """Sums over tokens, and how many tokens they are of: the trained loss is `total / tokens`."""
@@ -19,27 +17,26 @@ class Loss(NamedTuple):
 
 
 def smoothed_loss(
-    logits: Float[Tensor, "batch time vocabulary"],
-    target: Int64[Tensor, "batch time"],
+    logits: Float[Tensor, "tokens vocabulary"],
+    target: Int64[Tensor, " tokens"],
     smoothing: float = 0.0,
-    allowed: Bool[Tensor, "#batch #time vocabulary"] | None = None,
+    allowed: Bool[Tensor, "#tokens vocabulary"] | None = None,
     drop_worst: float = 0.0,
 ) -> Loss:
-    """The loss of the tokens that are not padding.
+    """The loss of tokens, none of them padding.
 
     Of the probability `smoothing` goes to the other allowed tokens in equal parts. Tokens that are not `allowed` take
     no part. The share `drop_worst` of the tokens, those of the largest loss, is left out.
     """
-    kept = target != PAD
-    rows, labels = logits[kept].float(), target[kept, None]
+    logits, labels = logits.float(), target[:, None]
     if allowed is None:
-        others: Tensor | float = rows.shape[-1] - 1
-        possible = torch.ones_like(rows, dtype=torch.bool)
+        others: Tensor | int = logits.shape[-1] - 1
+        possible = torch.ones_like(logits, dtype=torch.bool)
     else:
-        possible = allowed.expand(*target.shape, -1)[kept]
+        possible = allowed.expand_as(logits)
         others = possible.sum(-1) - 1 + 1e-6
-        rows = rows.masked_fill(~possible, -torch.inf)
-    scores = rows.log_softmax(-1)
+        logits = logits.masked_fill(~possible, -torch.inf)
+    scores = logits.log_softmax(-1)
     likelihood = -scores.gather(1, labels)[:, 0]
     each = smoothing / others
     losses = (1 - smoothing - each) * likelihood - each * scores.masked_fill(~possible, 0.0).sum(-1)

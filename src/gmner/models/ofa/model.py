@@ -4,7 +4,7 @@ specs/ofa.md, sections 4 to 6. Nothing of a bias depends on what is read but its
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -77,7 +77,9 @@ class Encoder(nn.Module):
         self.position_keys = nn.Linear(width, width)
         self.token_tables = _tables(config.encoder_layers, 2 * config.token_buckets - 1, config.heads)
         self.image_tables = _tables(config.encoder_layers, (2 * config.image_buckets - 1) ** 2 + 3, config.heads)
-        self.layers = nn.ModuleList(EncoderLayer(config, rate) for rate in drop_path_rates(config, config.encoder_layers))
+        self.layers = nn.ModuleList(
+            EncoderLayer(config, rate) for rate in drop_path_rates(config, config.encoder_layers)
+        )
         self.norm = nn.LayerNorm(width)
 
     def forward(
@@ -97,7 +99,8 @@ class Encoder(nn.Module):
         positions = self.position_norm(text_rows)
         buckets = None
         if grid is not None:
-            ids = patch_ids(*grid.shape[2:], config.image_buckets).to(device)
+            rows, columns = grid.shape[2:]
+            ids = patch_ids(rows, columns, config.image_buckets).to(device)
             image_rows = self.image_positions(ids)
             patches = self.image_projection(grid.flatten(2).transpose(1, 2)) + self.types.weight[1]
             if config.encoder_entangled:
@@ -151,14 +154,16 @@ class Decoder(nn.Module):
         self.cross_position_queries = nn.Linear(width, width)
         self.cross_position_keys = nn.Linear(width, width)
         self.token_tables = _tables(config.decoder_layers, 2 * config.token_buckets - 1, config.heads)
-        self.layers = nn.ModuleList(DecoderLayer(config, rate) for rate in drop_path_rates(config, config.decoder_layers))
+        self.layers = nn.ModuleList(
+            DecoderLayer(config, rate) for rate in drop_path_rates(config, config.decoder_layers)
+        )
         self.norm = nn.LayerNorm(width)
         self.image_code = ImageCode(config)
 
     def memory(self, encoded: Encoded) -> Memory:
         """Keys and values of the encoder's output for every layer."""
         return Memory(
-            tuple(layer.cross.read(encoded.states) for layer in self.layers),
+            tuple(cast(DecoderLayer, layer).cross.read(encoded.states) for layer in self.layers),
             split_heads(self.cross_position_keys(encoded.positions), self.config.heads),
             encoded.absent if bool(encoded.absent.any()) else None,
         )
@@ -225,6 +230,11 @@ class OFA(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.tokens.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The weights' precision."""
+        return self.tokens.weight.dtype
 
     def look(self, pixels: Float[Tensor, "pictures 3 height width"]) -> Float[Tensor, "pictures channels rows columns"]:
         """The trunk's patches: all that depends on a picture alone."""

@@ -63,7 +63,7 @@ class Trunk(nn.Module):
                     setattr(module, f"conv{index}", fuse_conv_bn_eval(conv, norm))
                     setattr(module, f"bn{index}", nn.Identity())
             if isinstance(module, Bottleneck) and isinstance(module.downsample, nn.Sequential):
-                module.downsample = fuse_conv_bn_eval(*module.downsample)  # type: ignore[arg-type]
+                module.downsample = fuse_conv_bn_eval(*module.downsample)
         return self
 
 

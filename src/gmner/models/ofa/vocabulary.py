@@ -55,7 +55,7 @@ class Vocabulary:
 
         symbols = json.loads(self.files[SYMBOLS])
         lines = [line for line in self.files[MERGES].splitlines() if line and not line.startswith("#version")]
-        tokenizer = Tokenizer(models.BPE(vocab=symbols, merges=[tuple(line.split(" ")) for line in lines]))
+        tokenizer = Tokenizer(models.BPE(vocab=symbols, merges=[_pair(line) for line in lines]))
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         return tokenizer
 
@@ -98,3 +98,8 @@ def learn_vocabulary(texts: Iterable[str], size: int) -> Vocabulary:
             MERGES: "".join(f"{left} {right}\n" for left, right in model["merges"]),
         }
     )
+
+
+def _pair(line: str) -> tuple[str, str]:
+    left, right = line.split(" ")
+    return left, right

@@ -1,18 +1,21 @@
 """OFA on disk: folders of ours, fairseq's checkpoints, and folders of the fork of transformers (ofa.md, section 12)."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from gmner import checkpoint
 from gmner.errors import CheckpointError
+from gmner.models.ofa.codec import OFACodec
 from gmner.models.ofa.config import OFAConfig
 from gmner.models.ofa.model import OFA
 from gmner.models.ofa.positions import image_buckets, patch_ids, token_buckets
+from gmner.models.ofa.vocabulary import Vocabulary, read_vocabulary
 
 SHARED: Final = "encoder.embed_tokens.weight"
 """The embedding of tokens, which published files hold under three names."""
@@ -149,14 +152,79 @@ def to_published(tensors: Mapping[str, Tensor], config: OFAConfig) -> dict[str, 
     return named | dict.fromkeys(TIED, named[SHARED]) | derived(config)
 
 
+def read_published(path: Path) -> dict[str, Tensor]:
+    """The tensors of a published checkpoint: fairseq's `.pt`, or the folder of the fork of transformers.
+
+    A `.pt` also holds the settings of its training as objects of classes that are not here; they are read as empty
+    shells, and no code of the file runs.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or holds no model.
+    """
+    if path.is_dir():
+        names = ("model.safetensors", "pytorch_model.bin")
+        return checkpoint.read_tensors(
+            next((path / name for name in names if (path / name).is_file()), path / names[1])
+        )
+    loaded = checkpoint.read_tensors(path, foreign=True)
+    model: Any = loaded.get("model")
+    if not isinstance(model, dict):
+        raise CheckpointError(
+            f"{path} holds no state under the key 'model'",
+            allowed="a checkpoint of fairseq does",
+            todo="give an ofa_*.pt, or the folder of a model of the fork of transformers",
+        )
+    return dict(model)
+
+
+def load_published(path: Path, config: OFAConfig) -> OFA:
+    """A published model in evaluation mode.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged, partial or of another size.
+    """
+    return _build(config, lambda names: from_published(read_published(path), names))
+
+
+def save(folder: Path, model: OFA, vocabulary: Vocabulary) -> None:
+    """Write a model and its vocabulary into `folder`."""
+    checkpoint.save(folder, model.config, model.state_dict())
+    vocabulary.write(folder)
+
+
+def load(folder: Path, settings: OFAConfig | None = None) -> tuple[OFA, OFACodec]:
+    """A model in evaluation mode and its codec, from a folder that `save` wrote; `settings` replace its own.
+
+    Raises:
+        CheckpointError: the folder is missing or damaged, or holds other tensors than the model it describes.
+    """
+    config, tensors = checkpoint.load(folder, OFAConfig)
+
+    def checked(names: Iterable[str]) -> dict[str, Tensor]:
+        checkpoint.compare_names(tensors, names, str(folder))
+        return tensors
+
+    vocabulary = read_vocabulary(folder)
+    config = config if settings is None else replace(settings, bpe_symbols=vocabulary.size)
+    return _build(config, checked), OFACodec(config, vocabulary)
+
+
+def _build(config: OFAConfig, tensors: Callable[[Iterable[str]], Mapping[str, Tensor]]) -> OFA:
+    with torch.device("meta"):  # no numbers are drawn for weights that come from a file
+        model = OFA(config)
+    load_weights(model, tensors(model.state_dict()))
+    return model.eval()
+
+
 def load_weights(model: OFA, tensors: Mapping[str, Tensor]) -> None:
-    """Fill `model` with tensors under our names, converted to its precision.
+    """Give `model` the tensors under our names, in single precision.
 
     Raises:
         CheckpointError: they are of other sizes.
     """
     try:
-        model.load_state_dict(tensors)
+        single = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+        model.load_state_dict(single, assign=True)
     except RuntimeError as error:  # the names agree, so that it can only be the shapes
         raise CheckpointError(
             f"the weights are of another size than the settings say ({str(error).splitlines()[-1].strip()})",
