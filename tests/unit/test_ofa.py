@@ -307,6 +307,7 @@ def test_rows_of_a_sample_do_not_see_each_other(model: OFA) -> None:
         torch.testing.assert_close(model.decode(rows[:, row : row + 1], memory)[0][:, 0], together[:, row])
 
 
+@torch.inference_mode()
 def test_answers_of_several_tokens_are_scored_as_one_pass_each_would(model: OFA) -> None:
     trie = Trie([[30], [41, 52], [41, 60, 33]])
     sources = [[BOS, 9, 12, EOS], [BOS, 8, EOS]]
@@ -326,7 +327,7 @@ def test_answers_of_several_tokens_are_scored_as_one_pass_each_would(model: OFA)
             for place, token in enumerate((*answer, EOS)):
                 allowed = trie.successors(answer[:place])
                 steps = model.logits(states[0, 0, len(source) - 2 + place], allowed).log_softmax(-1)
-                total += float(steps[allowed.index(token)].detach())
+                total += float(steps[allowed.index(token)])
             assert float(scores[sample, number]) == pytest.approx(total, abs=1e-4)
 
 

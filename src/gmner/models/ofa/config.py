@@ -76,6 +76,8 @@ class OFAConfig:
         decoder_entangled: positions are also added to what the decoder reads.
         dropout: share of numbers zeroed in training.
         drop_path: share of samples that skip a branch of the last layer in training; less in the layers before.
+        initial_std: standard deviation of new weights. A narrow network needs more, about the root of 1 / `width`, or
+            its attention begins so even that it does not learn where to look.
         image_size: pixels of a side of the square that a picture is resized to: RiVEG has 480 for entailment and 512
             for grounding.
         released: which habits of the released code to keep.
@@ -105,6 +107,7 @@ class OFAConfig:
     decoder_entangled: bool = False
     dropout: float = 0.1
     drop_path: float = 0.2
+    initial_std: float = 0.02
     image_size: int = 480
     released: Released = field(default_factory=Released)
 

@@ -4,6 +4,7 @@ specs/ofa.md, sections 4 to 6. Nothing of a bias depends on what is read but its
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
@@ -21,10 +22,6 @@ from gmner.models.ofa.layers import (
 )
 from gmner.models.ofa.positions import image_buckets, patch_ids, token_buckets
 from gmner.models.ofa.trunk import Trunk
-
-INITIAL_STD = 0.02
-"""Standard deviation of new weights."""
-
 
 class Encoded(NamedTuple):
     """What the encoder gives; patches come first, then text."""
@@ -222,7 +219,7 @@ class OFA(nn.Module):
         self.tokens = nn.Embedding(config.vocabulary, config.width)
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.apply(_initialise)
+        self.apply(partial(_initialise, std=config.initial_std))
         with torch.no_grad():
             self.tokens.weight[PAD].zero_()
 
@@ -286,9 +283,9 @@ def _biases(table: nn.Module, buckets: Int64[Tensor, "queries keys"]) -> Float[T
     return weight.T.contiguous()[:, buckets]
 
 
-def _initialise(module: nn.Module) -> None:
+def _initialise(module: nn.Module, std: float) -> None:
     """Fresh weights as published (specs/ofa.md, section 11); tables of biases are drawn as well."""
     if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=INITIAL_STD)
+        nn.init.normal_(module.weight, std=std)
     if isinstance(module, nn.Linear):
         nn.init.zeros_(module.bias)
