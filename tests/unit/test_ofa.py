@@ -129,6 +129,14 @@ def test_token_buckets_grow_with_the_distance() -> None:
     assert (token_buckets(8) + token_buckets(8).T == 14).all()  # symmetric about bucket 7
 
 
+def test_a_table_that_was_first_used_to_predict_can_train(model: OFA) -> None:
+    token_buckets.cache_clear()
+    with torch.inference_mode():
+        model.encode(torch.tensor([[BOS, EOS]]), None)
+    model.encode(torch.tensor([[BOS, EOS]]), None).states.sum().backward()
+    model.zero_grad()
+
+
 def test_image_buckets_know_rows_and_columns() -> None:
     ids = patch_ids(3, 2, 4)
     assert ids.tolist() == [1, 2, 5, 6, 9, 10]

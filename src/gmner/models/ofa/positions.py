@@ -12,6 +12,7 @@ LONGEST = 1024
 
 
 @lru_cache
+@torch.inference_mode(False)  # kept for training as well
 def token_buckets(size: int) -> Int64[Tensor, "1024 1024"]:
     """The bucket of every query and key of a text; short distances have one each, longer ones share them.
 
