@@ -328,7 +328,9 @@ class OFAEntailRecipe(_OFARecipe):
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """Accuracy on the test split's mentions."""
-        return Tested([], (), score_entailment(OFAEntailer.load(folder), entailment_pairs(test, self.form)))
+        return Tested(
+            [], (), score_entailment(OFAEntailer.load(folder, batch_size=EVALUATED), entailment_pairs(test, self.form))
+        )
 
 
 @dataclass(frozen=True)
@@ -358,7 +360,9 @@ class OFAGroundRecipe(_OFARecipe):
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """Prec@0.5 on the test split's mentions with boxes."""
-        return Tested([], (), score_grounding(OFAGrounder.load(folder), references(test, self.form)))
+        return Tested(
+            [], (), score_grounding(OFAGrounder.load(folder, batch_size=EVALUATED), references(test, self.form))
+        )
 
 
 def score_entailment(entailer: OFAEntailer, pairs: Sequence[EntailmentPair]) -> dict[str, float]:

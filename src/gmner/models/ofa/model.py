@@ -223,6 +223,8 @@ class OFA(nn.Module):
         self.apply(partial(_initialise, std=config.initial_std))
         with torch.no_grad():
             self.tokens.weight[PAD].zero_()
+            if config.encoder_entangled:  # patches have a deviation of 1 and more, beside which a place must be seen
+                self.encoder.image_positions.weight.normal_()
 
     @property
     def device(self) -> torch.device:
