@@ -119,7 +119,10 @@ class Encoder(nn.Module):
             bias = shared.clone()
             bias[:, first:, first:] += _biases(token_table, between)
             if buckets is not None:
-                bias[:, :first, :first] += _biases(image_table, buckets)
+                for head, row in zip(
+                    bias, _rows(image_table), strict=True
+                ):  # one at a time: all would take long to move
+                    head[:first, :first] += row[buckets]
             states = layer(states, bias[None] if padded is None else bias.masked_fill(padded, -torch.inf))
         return Encoded(self.norm(states), absent, positions)
 
@@ -282,8 +285,13 @@ def _tables(layers: int, buckets: int, heads: int) -> nn.ModuleList:
 
 def _biases(table: nn.Module, buckets: Int64[Tensor, "queries keys"]) -> Float[Tensor, "heads queries keys"]:
     """The bias of each pair in each head, from a table of `buckets` x heads."""
+    return _rows(table)[:, buckets]
+
+
+def _rows(table: nn.Module) -> Float[Tensor, "heads buckets"]:
+    """A table of biases, each head's together."""
     weight: Tensor = table.weight  # type: ignore[assignment]
-    return weight.T.contiguous()[:, buckets]
+    return weight.T.contiguous()
 
 
 def _initialise(module: nn.Module, std: float) -> None:
