@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gmner import __version__
-from gmner.cli import card, data, doctor, evaluate, predict, report, results, show, train, verify
+from gmner.cli import card, data, doctor, evaluate, predict, report, results, segment, show, train, verify
 from gmner.errors import GmnerError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("predict")(predict.predict)
+app.command("segment")(segment.segment)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("show")(show.show)
