@@ -11,7 +11,7 @@ from tests.unit.tiny_sam import write_tiny_sam
 
 from gmner.geometry import decode_mask
 from gmner.image import Picture
-from gmner.stages.sam import Sam
+from gmner.stages.segment_by_sam import Sam
 from gmner.types import Box
 
 SIZES = [(90, 50), (50, 90), (64, 64), (7, 5), (1, 1), (30, 3), (300, 15), (15, 300), (641, 480)]

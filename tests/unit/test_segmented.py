@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,14 @@ from tests.unit.tiny_sam import write_tiny_sam
 from typer.testing import CliRunner
 
 import gmner
-from gmner.batch.files import segment_file
+from gmner.batch.files import predict_file
 from gmner.cli.main import app
 from gmner.data.rows import read_predictions
 from gmner.errors import ConfigError, GmnerError, ImageError, MismatchError, TextError
 from gmner.geometry import mask_area, mask_of_runs
 from gmner.stages.segment import SegmentByGrabCut
-from gmner.systems.cascade import NO_PICTURE, Cascade
-from gmner.systems.segmented import Segmented
+from gmner.systems.cascade import NO_PICTURE
+from gmner.systems.segmented import Segmented, add_masks
 from gmner.systems.system import System
 from gmner.types import Box, Entity, Example, Prediction
 
@@ -64,14 +65,19 @@ def test_every_system_gets_masks_and_keeps_its_errors(photo: Path) -> None:
     assert good.entities[1].masks == () and blind.notes == (NO_PICTURE,)
 
 
-def test_boxes_of_another_picture_are_refused_and_notes_are_not_repeated(photo: Path) -> None:
-    cascade = Cascade("segment", (SegmentByGrabCut(),))
-    entities = (Entity("Ada", "PER", boxes=(BOX,)),)
-    other = Prediction(example=Example(text="Ada", image=photo), entities=entities, image_size=(60, 80))
-    [error] = cascade.resume([other])
-    assert isinstance(error, MismatchError) and "(60, 80)" in str(error) and "(80, 60)" in str(error)
-    [once] = cascade.resume([Prediction(example=Example(text="Ada"), notes=("a", NO_PICTURE))])
-    assert isinstance(once, Prediction) and once.notes == ("a", NO_PICTURE)
+def test_regions_of_another_picture_are_refused_and_notes_are_not_repeated(photo: Path) -> None:
+    masks = add_masks(SegmentByGrabCut())
+    boxed = Entity("Ada", "PER", boxes=(BOX,))
+    turned = replace(boxed, masks=(mask_of_runs([4800], 80, 60),))
+    posts = [
+        Example(text="Ada", image=photo, entities=(boxed,), image_size=(60, 80)),
+        Example(text="Ada", image=photo, entities=(turned,)),
+        Example(text="Ada", entities=(boxed,), extra={"notes": ("a", NO_PICTURE)}),
+    ]
+    stated, masked, blind = masks.attempt(posts)
+    for error in (stated, masked):
+        assert isinstance(error, MismatchError) and "(60, 80)" in str(error) and "(80, 60)" in str(error)
+    assert isinstance(blind, Prediction) and blind.notes == ("a", NO_PICTURE)
 
 
 def row(name: str, image: str | None, **more: object) -> dict[str, object]:
@@ -92,7 +98,7 @@ def test_a_file_of_predictions_gets_masks_and_its_bad_rows_a_file(photo: Path) -
     ]
     source, target = photo.with_name("boxes.jsonl"), photo.parent / "out" / "masks.jsonl"
     source.write_text("".join(f"{json.dumps(one)}\n" for one in rows) + "{no json\n")
-    summary = segment_file(SegmentByGrabCut(), source, target, batch_size=2, progress=False)
+    summary = predict_file(add_masks(SegmentByGrabCut()), source, target, batch_size=2, progress=False)
     assert (summary.posts, summary.entities, summary.errors) == (2, 2, 6)
     good, blind = read_predictions(target)
     assert good.id == "good" and len(good.entities[0].masks) == 1 and good.example.knowledge == "a mathematician"
@@ -100,7 +106,7 @@ def test_a_file_of_predictions_gets_masks_and_its_bad_rows_a_file(photo: Path) -
     errors = [json.loads(line) for line in (target.parent / "masks.errors.jsonl").read_text().splitlines()]
     reasons = {error["id"]: error["error"] for error in errors}
     assert "does not exist" in reasons["missing"] and "damaged" in reasons["broken"]
-    assert "(81, 60)" in reasons["other"] and "`entities`" in reasons["plain"] and "box" in reasons["bad box"]
+    assert "(81, 60)" in reasons["other"] and "no entities" in reasons["plain"] and "box" in reasons["bad box"]
     assert [error["line"] for error in errors] == [2, 3, 5, 6, 7, 8]
 
 

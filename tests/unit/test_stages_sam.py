@@ -11,8 +11,8 @@ from tests.unit.tiny_sam import write_tiny_sam
 
 from gmner.errors import CheckpointError
 from gmner.geometry import decode_mask, mask_area
-from gmner.stages import sam as sam_module
-from gmner.stages.sam import Sam, SegmentBySam
+from gmner.stages import segment_by_sam as sam_module
+from gmner.stages.segment_by_sam import Sam, SegmentBySam
 from gmner.types import Box, Entity, Example, Prediction
 
 LEFT, RIGHT, OUTSIDE = Box(5, 5, 40, 45), Box(40.5, 2, 88, 30), Box(100, 0, 120, 20)

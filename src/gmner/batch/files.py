@@ -1,19 +1,17 @@
 """Predictions of a file of posts: in input order, in bounded memory, the errors kept beside the results."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from gmner.data.files import refuse_folder, replacing, unreadable
 from gmner.data.jsonl import record_line
-from gmner.data.rows import example_from_row, iterate_rows, prediction_from_row, relative_image, write_rows
+from gmner.data.rows import example_from_row, iterate_rows, relative_image, write_rows
 from gmner.errors import DataError, GmnerError
 from gmner.progress import progress_bar
-from gmner.stages.stage import Stage
-from gmner.systems.cascade import Cascade
 from gmner.systems.system import System
 from gmner.types import Example, Prediction
 
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 BATCH_SIZE: Final = 32
-
-Post = TypeVar("Post", Example, Prediction)
-"""What a row of the source is read as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +41,12 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row(Generic[Post]):
+class _Row:
     """A row of the source: its number, what it says (None where that could not be read), and its post or error."""
 
     line: int
     record: dict[str, Any] | None
-    post: Post | GmnerError
+    post: Example | GmnerError
 
 
 def predict_file(
@@ -68,43 +63,6 @@ def predict_file(
     Raises:
         DataError: there is no such source, the target can not be written, or the target is the source.
     """
-    return _run(source, target, example_from_row, system.attempt, batch_size, progress)
-
-
-def segment_file(
-    segment: Stage, source: Path, target: Path, *, batch_size: int = BATCH_SIZE, progress: bool = True
-) -> Summary:
-    """Give every entity with boxes its masks, in a file of predictions or of gold posts; otherwise as `predict_file`.
-
-    A row without entities known, or whose boxes are of a picture of another size, is an error.
-
-    Raises:
-        DataError: as `predict_file`.
-    """
-    return _run(source, target, _grounded, Cascade("segment", (segment,)).resume, batch_size, progress)
-
-
-def _grounded(record: dict[str, Any], where: str) -> Prediction:
-    """The prediction that a row holds."""
-    if record.get("entities") is None:
-        raise DataError(
-            where,
-            "no `entities`",
-            allowed="masks are made for the boxes of entities that were predicted",
-            todo="predict the posts first",
-        )
-    return prediction_from_row(record, where)
-
-
-def _run(
-    source: Path,
-    target: Path,
-    read: Callable[[dict[str, Any], str], Post],
-    attempt: Callable[[Sequence[Post]], list[Prediction | GmnerError]],
-    batch_size: int,
-    progress: bool,
-) -> Summary:
-    """Read rows, attempt them batch by batch, and write predictions and errors."""
     refuse_folder(target)
     errors_file = target.with_name(f"{target.stem}.errors.jsonl")
     for written in (target, errors_file):
@@ -123,9 +81,9 @@ def _run(
 
     def predictions(errors: TextIO, bar: "Progress") -> Iterator[Prediction]:
         task = bar.add_task(source.name, total=None if bar.disable else _count_rows(source))
-        rows = _read(source, read)
+        rows = _read(source)
         while batch := list(islice(rows, batch_size)):
-            for row, result in zip(batch, _attempt(attempt, batch), strict=True):
+            for row, result in zip(batch, _attempt(system, batch), strict=True):
                 if isinstance(result, GmnerError):
                     counts["errors"] += 1
                     errors.write(_error_line(row, result, target.parent))
@@ -145,27 +103,25 @@ def _run(
     return Summary(**counts, errors_file=errors_file if counts["errors"] else None)
 
 
-def _read(source: Path, read: Callable[[dict[str, Any], str], Post]) -> Iterator[_Row[Post]]:
+def _read(source: Path) -> Iterator[_Row]:
     for line, record in iterate_rows(source):
         if isinstance(record, DataError):
             yield _Row(line, None, record)
             continue
         try:
-            yield _Row(line, record, read(record, f"{source}:{line}"))
+            yield _Row(line, record, example_from_row(record, f"{source}:{line}"))
         except GmnerError as error:
             yield _Row(line, record, error)
 
 
-def _attempt(
-    attempt: Callable[[Sequence[Post]], list[Prediction | GmnerError]], batch: list[_Row[Post]]
-) -> list[Prediction | GmnerError]:
+def _attempt(system: System, batch: list[_Row]) -> list[Prediction | GmnerError]:
     """One result for every row; rows that are errors already stay what they are."""
-    posts = [row.post for row in batch if not isinstance(row.post, GmnerError)]
-    results = iter(attempt(posts) if posts else ())
+    posts = [row.post for row in batch if isinstance(row.post, Example)]
+    results = iter(system.attempt(posts) if posts else ())
     return [row.post if isinstance(row.post, GmnerError) else next(results) for row in batch]
 
 
-def _error_line(row: _Row[Post], error: GmnerError, folder: Path) -> str:
+def _error_line(row: _Row, error: GmnerError, folder: Path) -> str:
     """The row as it came, but for its picture, which is seen from the folder of the errors."""
     record = row.record
     if record is not None and isinstance(record.get("image"), str):

@@ -23,10 +23,10 @@ def segment(
     Masks that the file has already are replaced. A row whose picture can not be opened goes to OUTPUT's .errors.jsonl
     with its reason, and the run goes on. The exit codes are those of `gmner predict`.
     """
-    from gmner.batch.files import segment_file
-    from gmner.systems.segmented import segmenter
+    from gmner.batch.files import predict_file
+    from gmner.systems.segmented import add_masks, segmenter
 
-    summary = segment_file(segmenter(sam, best_of_three=best_of_three), source, target)
+    summary = predict_file(add_masks(segmenter(sam, best_of_three=best_of_three)), source, target)
     typer.echo(f"{summary}", err=True)
     if summary.errors and not summary.posts:
         raise typer.Exit(1)

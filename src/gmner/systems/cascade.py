@@ -5,16 +5,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
-from gmner.errors import GmnerError, MismatchError
+from gmner.errors import GmnerError, UnknownNameError
 from gmner.image import Picture, open_image
+from gmner.stages.given import GivenEntities
 from gmner.stages.stage import Stage
 from gmner.systems.system import System, refuse_others
 from gmner.types import Example, Prediction
 
-Admitted = tuple[Prediction, Picture | GmnerError | None]
-"""A draft with its opened picture, None if it has none, or what is wrong with it."""
+Admitted = tuple[Example, Picture | GmnerError | None]
+"""A post with its opened picture, None if it has none, or what is wrong with it."""
 
 PIXELS_AT_ONCE: Final = 32_000_000
 """Pixels from which on no further picture is opened until the stages have seen those that are: about 100 MB."""
@@ -37,35 +36,50 @@ class Cascade(System):
 
     def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
         refuse_others(examples)
-        return self.resume([Prediction(example=example) for example in examples])
+        return [result for posts in self._admitted(examples) for result in self._run(posts)]
 
-    def resume(self, drafts: Sequence[Prediction]) -> list[Prediction | GmnerError]:
-        """Go on from what other stages or another system found; one prediction or error for every draft, in order.
+    def between(self, first: str | None = None, last: str | None = None) -> "Cascade":
+        """The part of the cascade from the stage `first` to the stage `last`, each by its name and both included.
 
-        A draft whose boxes are of a picture of another size than the one that is opened is an error.
+        A part that does not begin at the beginning goes on from what the posts have: the rows of an earlier run, with
+        the entities that it found, their expressions and judgements.
+
+        Raises:
+            UnknownNameError: there is no such stage, or `last` comes before `first`.
         """
-        return [result for posts in self._admitted(drafts) for result in self._run(posts)]
+        names = [stage.name for stage in self.stages]
+        for name in (first, last):
+            if name is not None and name not in names:
+                raise UnknownNameError("stage", name, names)
+        start = 0 if first is None else names.index(first)
+        end = len(names) if last is None else len(names) - names[::-1].index(last)
+        if end <= start:
+            raise UnknownNameError(f"stage after {first}", str(last), names[start:])
+        return replace(self, stages=((GivenEntities(),) if start else ()) + self.stages[start:end])
 
     def _run(self, posts: Sequence[Admitted]) -> list[Prediction | GmnerError]:
         """Send the posts that could be read through the stages; the others keep their errors."""
-        good = [(draft, picture) for draft, picture in posts if not isinstance(picture, GmnerError)]
+        good = [(example, picture) for example, picture in posts if not isinstance(picture, GmnerError)]
         pictures = [picture for _, picture in good]
-        drafts = [_framed(draft, picture) for draft, picture in good]
+        drafts = [
+            Prediction(
+                example=example,
+                image_size=None if picture is None else (picture.shape[1], picture.shape[0]),
+                notes=(NO_PICTURE,) if picture is None else (),
+            )
+            for example, picture in good
+        ]
         for stage in self.stages:
             drafts = stage(drafts, pictures) if drafts else drafts
         finished = iter(drafts)
         return [picture if isinstance(picture, GmnerError) else next(finished) for _, picture in posts]
 
-    def _admitted(self, drafts: Sequence[Prediction]) -> Iterator[list[Admitted]]:
-        """Every draft with its opened picture, in stretches whose pictures fit the memory together."""
+    def _admitted(self, examples: Sequence[Example]) -> Iterator[list[Admitted]]:
+        """Every example with its opened picture, in stretches whose pictures fit the memory together."""
         posts: list[Admitted] = []
         opened: dict[object, Picture | GmnerError] = {}
-        for draft in drafts:
-            picture = self._admit(draft.example, opened)
-            if isinstance(picture, np.ndarray) and draft.image_size not in (None, _size(picture)):
-                posts.append((draft, _other_size(draft, picture)))
-            else:
-                posts.append((draft, picture))
+        for example in examples:
+            posts.append((example, self._admit(example, opened)))
             pixels = sum(p.shape[0] * p.shape[1] for p in opened.values() if not isinstance(p, GmnerError))
             if pixels >= PIXELS_AT_ONCE:
                 yield posts
@@ -88,24 +102,12 @@ class Cascade(System):
                 opened[key] = open_image(example.image)
             except GmnerError as error:
                 opened[key] = error
-        return opened[key]
-
-
-def _framed(draft: Prediction, picture: Picture | None) -> Prediction:
-    """The draft with the size of its picture, or with the note that it has none."""
-    if picture is not None:
-        return replace(draft, image_size=_size(picture))
-    return draft if NO_PICTURE in draft.notes else replace(draft, notes=(*draft.notes, NO_PICTURE))
-
-
-def _size(picture: Picture) -> tuple[int, int]:
-    """Width and height."""
-    return picture.shape[1], picture.shape[0]
-
-
-def _other_size(draft: Prediction, picture: Picture) -> MismatchError:
-    return MismatchError(
-        f"boxes of a picture of {draft.image_size} pixels and a picture of {_size(picture)}",
-        allowed="boxes are in pixels of the picture that the post names",
-        todo="give the picture from which the boxes were predicted",
-    )
+        picture = opened[key]
+        if isinstance(picture, GmnerError):
+            return picture
+        try:
+            for stage in self.stages:
+                stage.check_picture(example, picture)
+        except GmnerError as error:
+            return error
+        return picture

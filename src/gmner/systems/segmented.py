@@ -4,11 +4,12 @@ RiVEG's way (section IV-C), which it also gives to its three baselines: nothing 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gmner.config import from_dict
 from gmner.errors import ConfigError, GmnerError
+from gmner.stages.given import GivenEntities
 from gmner.stages.segment import SegmentByGrabCut
 from gmner.stages.stage import Stage
 from gmner.systems.cascade import Cascade
@@ -27,8 +28,31 @@ class Segmented(System):
     def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
         found = self.system.attempt(examples)
         grounded = [result for result in found if isinstance(result, Prediction)]
-        finished = iter(Cascade(self.name, (self.segment,)).resume(grounded))
-        return [next(finished) if isinstance(result, Prediction) else result for result in found]
+        finished = iter(add_masks(self.segment).attempt([_as_given(prediction) for prediction in grounded]))
+        return [
+            _with_post(next(finished), result.example) if isinstance(result, Prediction) else result for result in found
+        ]
+
+
+def add_masks(segment: Stage) -> Cascade:
+    """The system that goes on from posts whose entities have boxes, as the rows of an earlier run have."""
+    return Cascade("segment", (GivenEntities(), segment))
+
+
+def _as_given(prediction: Prediction) -> Example:
+    """The post as its row would hold it, with what was predicted."""
+    return replace(
+        prediction.example,
+        entities=prediction.entities,
+        candidates=prediction.candidates,
+        image_size=prediction.image_size,
+        extra={**prediction.example.extra, "notes": prediction.notes},
+    )
+
+
+def _with_post(result: Prediction | GmnerError, example: Example) -> Prediction | GmnerError:
+    """The prediction of the post as it came."""
+    return result if isinstance(result, GmnerError) else replace(result, example=example)
 
 
 @dataclass(frozen=True)
@@ -76,6 +100,6 @@ def segmenter(sam: str | None, *, best_of_three: bool = False) -> Stage:
                 "the best of three masks without a SAM", allowed="GrabCut makes one mask", todo="name a SAM"
             )
         return SegmentByGrabCut()
-    from gmner.stages.sam import Sam, SegmentBySam
+    from gmner.stages.segment_by_sam import Sam, SegmentBySam
 
     return SegmentBySam(Sam.load(sam, best_of_three=best_of_three))
