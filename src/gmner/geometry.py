@@ -132,6 +132,23 @@ def box_mask(box: Box, width: int, height: int) -> Mask:
     return encode_mask(inside)
 
 
+def polygon_pixels(points: Float[np.ndarray, "points 2"], width: int, height: int) -> Bool[np.ndarray, "height width"]:
+    """The pixels whose centre lies in a polygon, by the even-odd rule; what lies outside the picture is cut off.
+
+    >>> polygon_pixels(np.array([[0, 0], [2, 0], [2, 1], [0, 1]]), 3, 2).astype(int).tolist()
+    [[1, 1, 0], [0, 0, 0]]
+    """
+    crossings = np.zeros((height + 1, width), dtype=np.uint8)  # only even or odd matters, so that it may run over
+    for start, end in zip(points, np.roll(points, -1, axis=0), strict=True):
+        (x1, y1), (x2, y2) = (start, end) if start[0] <= end[0] else (end, start)
+        columns = np.arange(max(0, np.ceil(x1 - 0.5)), min(width, np.ceil(x2 - 0.5)), dtype=np.int64)
+        if len(columns):
+            y = y1 + (columns + 0.5 - x1) * ((y2 - y1) / (x2 - x1))
+            # Each edge above a centre turns the pixel, and all below it in the column, in or out.
+            crossings[np.ceil(y - 0.5).clip(0, height).astype(np.int64), columns] += 1
+    return np.asarray(crossings[:-1].cumsum(axis=0, dtype=np.uint8) & 1 == 1)
+
+
 def mask_iou(left: Sequence[Mask], right: Sequence[Mask]) -> Float[np.ndarray, "left right"]:
     """Intersection over union of every pair of masks, straight from the runs; 0 where a union is empty.
 

@@ -79,6 +79,10 @@ def _is_side(value: Any) -> bool:
     return _is_whole(value, 1)
 
 
+def _is_near(value: Any) -> bool:
+    return _is_number(value) and abs(value) < 1e6
+
+
 def _is_box(value: Any) -> bool:
     return _is_list(value, _is_number, 4)
 
@@ -88,6 +92,7 @@ ID: Final = Kind("a string or a whole number", lambda value: _is_string(value) o
 STRING: Final = Kind("a string", _is_string)
 STRINGS: Final = Kind("a list of strings", lambda value: _is_list(value, _is_string))
 LIST: Final = Kind("a list of objects", lambda value: isinstance(value, list))
+SIDE: Final = Kind("a whole number of pixels from 1", _is_side)
 OFFSET: Final = Kind("a whole number of characters from 0", lambda value: _is_whole(value, 0))
 NUMBER: Final = Kind("a finite number", _is_number)
 PROBABILITY: Final = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
@@ -96,6 +101,10 @@ MASK_SIZE: Final = Kind("[height, width] in whole pixels", lambda value: _is_lis
 COUNTS: Final = Kind(
     "COCO's string of run lengths or their list",
     lambda value: _is_string(value) or _is_list(value, lambda run: _is_whole(run, 0)),
+)
+POINTS: Final = Kind(
+    "a list of points [x, y] in pixels, none a million away",
+    lambda value: _is_list(value, lambda point: _is_list(point, _is_near, 2)),
 )
 BOX: Final = Kind("[x1, y1, x2, y2] in pixels", _is_box)
 BOXES: Final = Kind("a list of boxes [x1, y1, x2, y2] in pixels", lambda value: _is_list(value, _is_box))

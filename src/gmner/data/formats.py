@@ -1,6 +1,6 @@
 """One door for all formats: which one a path is in, reading it, writing it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
@@ -10,10 +10,11 @@ from gmner.data.splits import SPLIT_KEY, split_files, split_name
 from gmner.data.tweets import picture_folder
 from gmner.data.twitter_gmner import BOXES, TEXT, read_twitter_gmner, write_twitter_gmner
 from gmner.data.twitter_mner import read_twitter_mner
-from gmner.errors import ConfigError, DataError
+from gmner.data.twitter_smner import MASKS, read_twitter_smner, write_twitter_smner
+from gmner.errors import ConfigError, DataError, UnknownNameError
 from gmner.types import Example
 
-Format = Literal["twitter-gmner", "twitter-mner", "rows", "jsonl", "parquet"]
+Format = Literal["twitter-gmner", "twitter-smner", "twitter-mner", "rows", "jsonl", "parquet"]
 
 _ROWS: Final = (".jsonl", ".parquet")
 _SUFFIXES: Final[dict[str, Format]] = {".txt": "twitter-mner", ".jsonl": "jsonl", ".parquet": "parquet"}
@@ -22,9 +23,9 @@ _SUFFIXES: Final[dict[str, Format]] = {".txt": "twitter-mner", ".jsonl": "jsonl"
 def recognise(path: str | Path) -> Format:
     """The format of a folder or file.
 
-    A folder with `txt` or `xml` in it is Twitter-GMNER; one with train.txt, valid.txt (or dev.txt) or test.txt is
-    Twitter-2015 or -2017, as is a single .txt file; .jsonl and .parquet files are rows, and so is a folder with such
-    files for its splits, as drawn posts have them.
+    A folder with `json` in it is Twitter-SMNER; else one with `txt` or `xml` is Twitter-GMNER; one with train.txt,
+    valid.txt (or dev.txt) or test.txt is Twitter-2015 or -2017, as is a single .txt file; .jsonl and .parquet
+    files are rows, and so is a folder with such files for its splits, as drawn posts have them.
 
     Raises:
         DataError: there is no such path, or it is of none of these formats.
@@ -37,8 +38,8 @@ def recognise(path: str | Path) -> Format:
             raise DataError(
                 str(path),
                 "a folder of no known format",
-                allowed="known are Twitter-GMNER (folders txt and xml), Twitter-2015/2017 (train, valid, test .txt), "
-                "and rows (train, dev, test .jsonl or .parquet)",
+                allowed="known are Twitter-GMNER (folders txt and xml), Twitter-SMNER (txt and json), "
+                "Twitter-2015/2017 (train, valid, test .txt), and rows (train, dev, test .jsonl or .parquet)",
                 todo=f"choose among the data sets in it: {', '.join(inner)}" if inner else "check the path",
             )
         return form
@@ -76,6 +77,8 @@ def read(
         )
     if form == "twitter-gmner":
         return read_twitter_gmner(path, split, images)
+    if form == "twitter-smner":
+        return read_twitter_smner(path, split, images)
     if form == "twitter-mner":
         return read_twitter_mner(path, split, images, strict=strict)
     if form == "rows":
@@ -103,28 +106,46 @@ def read(
     ]
 
 
-def write(path: str | Path, examples: Sequence[Example]) -> None:
-    """Write posts to a .jsonl or .parquet file, or to a Twitter-GMNER folder (a path without an ending).
+def write(path: str | Path, examples: Sequence[Example], form: str | None = None) -> Format:
+    """Write posts in a format, and say which one that was.
+
+    `form` is one of `WRITERS`; left out, it is by the ending: .jsonl, .parquet, or none for a Twitter-GMNER folder.
 
     Raises:
-        DataError: the ending is none of these, the place can not be written to, or the format can not hold a post.
+        UnknownNameError: there is no such format, or none that is written.
+        DataError: no format has this ending, the place can not be written to, or the format can not hold a post.
     """
     path = Path(path)
-    if path.suffix in (".jsonl", ".parquet"):
-        write_rows(path, examples)
-    elif path.suffix == "" or path.is_dir():
-        write_twitter_gmner(path, examples)
-    else:
+    chosen = form or _ENDINGS.get(path.suffix, "twitter-gmner" if path.is_dir() else None)
+    if chosen is None:
         raise DataError(
             str(path),
             f"the ending {path.suffix}",
             allowed="posts are written to .jsonl and .parquet files and to Twitter-GMNER folders (no ending)",
-            todo="choose another name",
+            todo="choose another name, or say which format it is",
         )
+    for known, writer in WRITERS.items():
+        if chosen == known:
+            writer(path, examples)
+            return known
+    raise UnknownNameError("format to write", chosen, WRITERS)
+
+
+_ENDINGS: Final = {".jsonl": "jsonl", ".parquet": "parquet", "": "twitter-gmner"}
+
+WRITERS: Final[dict[Format, Callable[[Path, Sequence[Example]], None]]] = {
+    "jsonl": write_rows,
+    "parquet": write_rows,
+    "twitter-gmner": write_twitter_gmner,
+    "twitter-smner": write_twitter_smner,
+}
+"""The formats that can be written."""
 
 
 def _folder_format(folder: Path) -> Format | None:
     """The format of a folder, if it is one of a data set."""
+    if (folder / MASKS).is_dir():
+        return "twitter-smner"
     if any((folder / part).is_dir() for part in (TEXT, BOXES)):
         return "twitter-gmner"
     if split_files(folder, *_ROWS):
