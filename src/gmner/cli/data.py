@@ -115,7 +115,10 @@ def convert(
     source: Annotated[Path, typer.Argument(help="A data set's folder, or a .txt, .jsonl or .parquet file.")],
     target: Annotated[Path, typer.Argument(help="A .jsonl or .parquet file, or a Twitter-GMNER folder (no ending).")],
     form: Annotated[
-        str | None, typer.Option("--to", help="The format, where the ending does not say it: twitter-smner.")
+        str | None,
+        typer.Option(
+            "--to", help="twitter-smner, coco, label-studio ...: the format, where the ending leaves it open."
+        ),
     ] = None,
     split: Annotated[str | None, typer.Option(help="train, dev (or valid) or test; all splits if left out.")] = None,
     images: Annotated[Path | None, typer.Option(help="The folder of the pictures, <image id>.jpg.")] = None,
@@ -134,7 +137,8 @@ def convert(
 ) -> None:
     """Convert a data set to another format, with captions and knowledge if they are given.
 
-    A file of predictions is converted like one of gold posts: its entities are taken as the posts'.
+    A file of predictions is converted like one of gold posts: its entities are taken as the posts'. To correct them
+    in Label Studio, convert them --to label-studio-predictions, and convert the exported tasks back.
 
     Example: gmner data convert twitter_gmner_v2 test.jsonl --split test --images images --captions BLIP2_15.txt
     """

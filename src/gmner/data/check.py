@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from gmner.data.bio import HEAD, Tweet, id_twice, iterate_tweets, split_lines
+from gmner.data.coco import read_coco
 from gmner.data.files import read_text
-from gmner.data.formats import recognise
+from gmner.data.formats import ROWS, Format, recognise
+from gmner.data.label_studio import iterate_tasks
 from gmner.data.labelme import Drawing, drawing_files, read_drawing
 from gmner.data.matching import why_unmatched
 from gmner.data.rows import example_from_row, iterate_rows
@@ -23,7 +25,7 @@ from gmner.data.voc import Annotation, annotation_files, read_annotation
 from gmner.errors import DataError, ImageError
 from gmner.image import open_image
 from gmner.tagging import illegal_steps, read_bio
-from gmner.types import Box, Mask
+from gmner.types import Box, Example, Mask
 
 
 class Finding(NamedTuple):
@@ -52,7 +54,7 @@ def check(path: str | Path, images: str | Path | None = None) -> list[Finding]:
     elif form == "twitter-mner":
         findings = _check_texts(split_files(path).values() if path.is_dir() else [path], {})
     else:
-        findings = _check_rows(path)
+        findings = _check_posts(path, form)
     return sorted(findings, key=lambda finding: finding.level)  # sorting keeps the order of the files
 
 
@@ -211,25 +213,45 @@ def _check_names(names: Sequence[tuple[str, str]], path: Path, tweet: Tweet) -> 
         yield Finding("warning", "file where no name matches", str(path), f"{tweet.where} has no groundable entity")
 
 
-def _check_rows(path: Path) -> Iterator[Finding]:
-    for number, row in iterate_rows(path):
-        where = f"{path}:{number}"
-        try:
-            if isinstance(row, DataError):
-                raise row
-            example = example_from_row(row, where)
-        except DataError as error:
-            yield _unreadable("unreadable row", error)
+def _check_posts(path: Path, form: Format) -> Iterator[Finding]:
+    for where, post in _posts(path, form):
+        if isinstance(post, DataError):
+            yield _unreadable("unreadable row", post)
             continue
-        if isinstance(example.image, str) and "://" not in example.image and not Path(example.image).is_file():
-            yield Finding("warning", "picture is missing", where, f"there is no file {example.image}")
-        if example.image_size is None:
+        if isinstance(post.image, str) and "://" not in post.image and not Path(post.image).is_file():
+            yield Finding("warning", "picture is missing", where, f"there is no file {post.image}")
+        if post.image_size is None:
             continue
-        for entity in example.entities or ():
+        for entity in post.entities or ():
             for box in entity.boxes:
-                if reaches_out(box, example.image_size):
-                    detail = f"{list(box)} of {entity.text!r}, picture {list(example.image_size)}"
+                if reaches_out(box, post.image_size):
+                    detail = f"{list(box)} of {entity.text!r}, picture {list(post.image_size)}"
                     yield Finding("warning", "box out of the picture", where, detail)
+            for mask in entity.masks:
+                if mask.size != post.image_size[::-1]:
+                    detail = f"{list(mask.size[::-1])} of {entity.text!r}, picture {list(post.image_size)}"
+                    yield Finding("error", "mask of another size", where, detail)
+
+
+def _posts(path: Path, form: Format) -> Iterator[tuple[str, Example | DataError]]:
+    """The posts of a file, each with its place, or what is wrong with it; COCO's stand or fall together."""
+    if form == "label-studio":
+        yield from ((f"{path}: task {n}", post) for n, post in enumerate(iterate_tasks(path), 1))
+    elif form == "coco":
+        try:
+            yield from ((f"{path}: post {post.id!r}", post) for post in read_coco(path))
+        except DataError as error:
+            yield error.where, error
+    elif form == "rows":
+        for file in split_files(path, *ROWS).values():
+            yield from _posts(file, recognise(file))
+    else:
+        for number, row in iterate_rows(path):
+            where = f"{path}:{number}"
+            try:
+                yield where, row if isinstance(row, DataError) else example_from_row(row, where)
+            except DataError as error:
+                yield where, error
 
 
 def _unreadable(kind: str, error: DataError) -> Finding:

@@ -5,8 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
+from gmner.data.coco import read_coco, write_coco
+from gmner.data.label_studio import read_label_studio, write_label_studio, write_label_studio_predictions
 from gmner.data.rows import read_examples, write_rows
 from gmner.data.splits import SPLIT_KEY, split_files, split_name
+from gmner.data.strict_json import read_json
 from gmner.data.tweets import picture_folder
 from gmner.data.twitter_gmner import BOXES, TEXT, read_twitter_gmner, write_twitter_gmner
 from gmner.data.twitter_mner import read_twitter_mner
@@ -14,9 +17,9 @@ from gmner.data.twitter_smner import MASKS, read_twitter_smner, write_twitter_sm
 from gmner.errors import ConfigError, DataError, UnknownNameError
 from gmner.types import Example
 
-Format = Literal["twitter-gmner", "twitter-smner", "twitter-mner", "rows", "jsonl", "parquet"]
+Format = Literal["twitter-gmner", "twitter-smner", "twitter-mner", "rows", "jsonl", "parquet", "coco", "label-studio"]
 
-_ROWS: Final = (".jsonl", ".parquet")
+ROWS: Final = (".jsonl", ".parquet")
 _SUFFIXES: Final[dict[str, Format]] = {".txt": "twitter-mner", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 
@@ -25,7 +28,8 @@ def recognise(path: str | Path) -> Format:
 
     A folder with `json` in it is Twitter-SMNER; else one with `txt` or `xml` is Twitter-GMNER; one with train.txt,
     valid.txt (or dev.txt) or test.txt is Twitter-2015 or -2017, as is a single .txt file; .jsonl and .parquet
-    files are rows, and so is a folder with such files for its splits, as drawn posts have them.
+    files are rows, and so is a folder with such files for its splits, as drawn posts have them. A .json file is COCO
+    instances if it has images and annotations, and Label Studio's if it is a list.
 
     Raises:
         DataError: there is no such path, or it is of none of these formats.
@@ -43,11 +47,13 @@ def recognise(path: str | Path) -> Format:
                 todo=f"choose among the data sets in it: {', '.join(inner)}" if inner else "check the path",
             )
         return form
+    if path.suffix == ".json" and path.exists():
+        return _json_format(path)
     if not path.exists() or path.suffix not in _SUFFIXES:
         raise DataError(
             str(path),
             "a file of no known format" if path.exists() else "no such file or folder",
-            allowed="data are folders of the Twitter sets, and files .txt (tagged tweets), .jsonl and .parquet",
+            allowed="data are folders of the Twitter sets, and files .txt (tagged tweets), .jsonl, .parquet and .json",
             todo="check the path",
         )
     return _SUFFIXES[path.suffix]
@@ -82,14 +88,14 @@ def read(
     if form == "twitter-mner":
         return read_twitter_mner(path, split, images, strict=strict)
     if form == "rows":
-        files = split_files(Path(path), *_ROWS)
+        files = split_files(Path(path), *ROWS)
         chosen = files if split is None else {name: files[name] for name in files if name == split_name(split)}
         if not chosen:
             raise DataError(
                 str(path), f"no file for the split {split}", allowed=f"it has {', '.join(files)}", todo="choose another"
             )
         return [example for name, file in chosen.items() for example in read(file, name, images)]
-    examples = read_examples(path)
+    examples = _READERS[form](Path(path))
     if (pictures := picture_folder(images)) is not None:
         examples = [
             replace(example, image=str(pictures / f"{example.id}.jpg")) if example.image is None else example
@@ -106,7 +112,7 @@ def read(
     ]
 
 
-def write(path: str | Path, examples: Sequence[Example], form: str | None = None) -> Format:
+def write(path: str | Path, examples: Sequence[Example], form: str | None = None) -> str:
     """Write posts in a format, and say which one that was.
 
     `form` is one of `WRITERS`; left out, it is by the ending: .jsonl, .parquet, or none for a Twitter-GMNER folder.
@@ -122,24 +128,47 @@ def write(path: str | Path, examples: Sequence[Example], form: str | None = None
             str(path),
             f"the ending {path.suffix}",
             allowed="posts are written to .jsonl and .parquet files and to Twitter-GMNER folders (no ending)",
-            todo="choose another name, or say which format it is",
+            todo=f"choose another name, or say which format it is: {', '.join(WRITERS)}",
         )
-    for known, writer in WRITERS.items():
-        if chosen == known:
-            writer(path, examples)
-            return known
-    raise UnknownNameError("format to write", chosen, WRITERS)
+    if chosen not in WRITERS:
+        raise UnknownNameError("format to write", chosen, WRITERS)
+    WRITERS[chosen](path, examples)
+    return chosen
 
 
 _ENDINGS: Final = {".jsonl": "jsonl", ".parquet": "parquet", "": "twitter-gmner"}
 
-WRITERS: Final[dict[Format, Callable[[Path, Sequence[Example]], None]]] = {
+_READERS: Final[dict[Format, Callable[[Path], list[Example]]]] = {
+    "jsonl": read_examples,
+    "parquet": read_examples,
+    "coco": read_coco,
+    "label-studio": read_label_studio,
+}
+
+WRITERS: Final[dict[str, Callable[[Path, Sequence[Example]], None]]] = {
     "jsonl": write_rows,
     "parquet": write_rows,
     "twitter-gmner": write_twitter_gmner,
     "twitter-smner": write_twitter_smner,
+    "coco": write_coco,
+    "label-studio": write_label_studio,
+    "label-studio-predictions": write_label_studio_predictions,
 }
 """The formats that can be written."""
+
+
+def _json_format(path: Path) -> Format:
+    value = read_json(path)
+    if isinstance(value, list):
+        return "label-studio"
+    if isinstance(value, dict) and {"images", "annotations"} <= value.keys():
+        return "coco"
+    raise DataError(
+        str(path),
+        "JSON of no known format",
+        allowed="known are COCO instances (images and annotations) and Label Studio's tasks (a list)",
+        todo="give a folder with txt and json for labelme's files, and .jsonl for rows",
+    )
 
 
 def _folder_format(folder: Path) -> Format | None:
@@ -148,6 +177,6 @@ def _folder_format(folder: Path) -> Format | None:
         return "twitter-smner"
     if any((folder / part).is_dir() for part in (TEXT, BOXES)):
         return "twitter-gmner"
-    if split_files(folder, *_ROWS):
+    if split_files(folder, *ROWS):
         return "rows"
     return "twitter-mner" if split_files(folder) else None

@@ -40,6 +40,7 @@ LOST: Final[dict[str, tuple[str, ...]]] = {
     "twitter-gmner": tuple(HOLDS),
     "twitter-smner": tuple(name for name in HOLDS if name not in ("masks", "image path")),
     "label-studio": (_ENTITIES, _OWN_OF_ENTITIES),
+    "label-studio-predictions": (_ENTITIES, _OWN_OF_ENTITIES),
 }
 """What each format loses; one that is not here keeps everything."""
 
