@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gmner.cli.agreement import agreement
 from gmner.cli.draw import draw
 from gmner.errors import DataError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Count, check, compare, convert and draw data sets.", no_args_is_help=True)
 app.command("draw")(draw)
+app.command("agreement")(agreement)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
