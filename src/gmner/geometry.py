@@ -149,6 +149,43 @@ def polygon_pixels(points: Float[np.ndarray, "points 2"], width: int, height: in
     return np.asarray(crossings[:-1].cumsum(axis=0, dtype=np.uint8) & 1 == 1)
 
 
+def mask_outlines(mask: Mask) -> list[Int64[np.ndarray, "points 2"]]:
+    """The outlines of a mask along the edges of its pixels, as polygons of corners (x, y).
+
+    Clockwise ones go around the parts (pixels that only touch at a corner are two parts), the others around holes.
+    By the even-odd rule all together are the mask again.
+    """
+    pixels = np.pad(decode_mask(mask), 1)
+    inside = pixels[1:-1, 1:-1]
+    after: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    # The edges of a pixel in clockwise order: its neighbour there, where the edge starts, and which way it goes.
+    for beside, (x, y), (right, down) in (
+        (pixels[:-2, 1:-1], (0, 0), (1, 0)),
+        (pixels[1:-1, 2:], (1, 0), (0, 1)),
+        (pixels[2:, 1:-1], (1, 1), (-1, 0)),
+        (pixels[1:-1, :-2], (0, 1), (0, -1)),
+    ):
+        for row, column in np.argwhere(inside & ~beside).tolist():
+            after.setdefault((column + x, row + y), []).append((right, down))
+    outlines = []
+    while after:
+        start = place = next(iter(after))
+        way, corners = after[start][0], list[tuple[int, int]]()
+        while place in after:
+            ways = after[place]
+            turn = (-way[1], way[0])  # to the right: around the same pixel, where two parts touch
+            chosen = ways.pop(ways.index(turn) if turn in ways else 0)
+            if chosen != way or not corners:
+                corners.append(place)
+            if not ways:
+                del after[place]
+            way, place = chosen, (place[0] + chosen[0], place[1] + chosen[1])
+            if place == start and (-way[1], way[0]) not in after.get(place, ()):
+                break  # what else begins here belongs to a part that touches this one
+        outlines.append(np.array(corners))
+    return outlines
+
+
 def mask_iou(left: Sequence[Mask], right: Sequence[Mask]) -> Float[np.ndarray, "left right"]:
     """Intersection over union of every pair of masks, straight from the runs; 0 where a union is empty.
 

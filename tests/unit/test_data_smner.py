@@ -242,10 +242,10 @@ BOXES = st.builds(
 )
 
 
-@settings(max_examples=40)
-@given(st.lists(MASKS, max_size=3), st.lists(BOXES, max_size=3), st.booleans())
+@settings(max_examples=60)
+@given(st.lists(MASKS, max_size=3), st.lists(BOXES, max_size=3), st.booleans(), st.sampled_from(["", "-polygons"]))
 def test_what_is_written_is_read_again(
-    tmp_path_factory: pytest.TempPathFactory, masks: list[Mask], boxes: list[Box], tight: bool
+    tmp_path_factory: pytest.TempPathFactory, masks: list[Mask], boxes: list[Box], tight: bool, drawn: str
 ) -> None:
     folder = tmp_path_factory.mktemp("smner")
     tight_boxes = tuple(box for mask in masks if (box := mask_box(mask)))
@@ -253,7 +253,7 @@ def test_what_is_written_is_read_again(
     example = Example(
         id="1", tokens=("Ada",), entities=(entity,), image_size=(7, 6), extra={"split": "test"}, image="x/1.jpg"
     )
-    write(folder / "out", [example], "twitter-smner")
+    write(folder / "out", [example], f"twitter-smner{drawn}")
     [back] = read(folder / "out") if masks or entity.boxes else [example]
     expected = entity if entity.boxes else replace(entity, boxes=tight_boxes)
     assert back.entities == (expected,)
@@ -271,6 +271,22 @@ def test_drawings_open_in_labelme(smner: Path, tmp_path: Path) -> None:
     bitmap = Image.open(io.BytesIO(base64.b64decode(drawn["mask"])))
     assert bitmap.size == (10, 20) and np.asarray(bitmap).all()
     assert read(tmp_path / "out") == [replace(example, image=None) for example in read(smner)]
+
+
+def test_masks_are_polygons_unless_they_have_a_hole() -> None:
+    ring = np.zeros((30, 40), dtype=bool)
+    ring[2:9, 2:9] = True
+    two = ring.copy()
+    two[20:25, 30:33] = True
+    ring[4:6, 4:6] = False
+    shapes = (Shape("ring", encode_mask(ring)), Shape("two", encode_mask(two)))
+    written = format_drawing(Drawing("7", SIZE, shapes), polygons=True)["shapes"]
+    assert [(record["label"], record["shape_type"], record["group_id"]) for record in written] == [
+        ("ring", "mask", None),
+        ("two", "polygon", 2),
+        ("two", "polygon", 2),
+    ]
+    assert written[1]["points"] == [[2, 2], [9, 2], [9, 9], [2, 9]]
 
 
 def test_a_drawing_survives_its_file(tmp_path: Path) -> None:

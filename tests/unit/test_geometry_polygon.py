@@ -1,12 +1,13 @@
 """Polygons to pixels: by hand, against a slow rule, and beside COCO's."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
-from gmner.geometry import polygon_pixels
+from gmner.geometry import encode_mask, mask_outlines, polygon_pixels
 
 POINT = st.tuples(st.floats(-15, 35), st.floats(-15, 25))
 WIDTH, HEIGHT = 20, 13
@@ -75,3 +76,17 @@ def test_a_star_has_a_hole_and_nothing_outside_is_drawn() -> None:
     assert not pixels[50, 50] and pixels[15, 50] and not pixels[2, 2]
     assert not polygon_pixels(star + 200, 100, 100).any()
     assert not polygon_pixels(star - 200, 100, 100).any()
+
+
+@given(st.integers(1, 7), st.integers(1, 7), st.data())
+def test_outlines_are_the_mask_again(height: int, width: int, data: st.DataObject) -> None:
+    bits = data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width))
+    pixels = np.array(bits).reshape(height, width)
+    outlines = mask_outlines(encode_mask(pixels))
+    drawn = np.zeros_like(pixels)
+    for points in outlines:
+        drawn ^= polygon_pixels(points.astype(float), width, height)
+    np.testing.assert_array_equal(drawn, pixels)
+    areas = [(x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2 for x, y in (points.T for points in outlines)]
+    parts, _ = cv2.connectedComponents(pixels.astype(np.uint8), connectivity=4)
+    assert sum(area > 0 for area in areas) == parts - 1 and sum(areas) == pixels.sum()

@@ -1,6 +1,8 @@
 """Any system with masks, and files of predictions that get theirs; bad rows are kept apart."""
 
 import json
+import re
+import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +16,14 @@ from typer.testing import CliRunner
 import gmner
 from gmner.batch.files import predict_file
 from gmner.cli.main import app
+from gmner.config import from_dict
 from gmner.data.rows import read_predictions
 from gmner.errors import ConfigError, GmnerError, ImageError, MismatchError, TextError
 from gmner.geometry import mask_area, mask_of_runs
 from gmner.stages.segment import SegmentByGrabCut
+from gmner.stages.segment_by_sam import PUBLISHED
 from gmner.systems.cascade import NO_PICTURE
-from gmner.systems.segmented import Segmented, add_masks
+from gmner.systems.segmented import Segmented, SegmentedSettings, add_masks
 from gmner.systems.system import System
 from gmner.types import Box, Entity, Example, Prediction
 
@@ -124,6 +128,13 @@ def test_the_command_segments_by_sam_and_by_grab_cut(photo: Path, tmp_path: Path
     assert "GrabCut" in read_predictions(target)[0].entities[0].provenance["segment"]
     source.write_text(json.dumps(row("1", "missing.png")))
     assert run(app, ["segment", str(source), "-o", str(target)]).exit_code == 1
+
+
+def test_the_settings_of_the_page_are_settings() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "masks.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    settings = from_dict(SegmentedSettings, tomllib.loads(block))
+    assert (settings.system, settings.sam, settings.settings) == ("lite", PUBLISHED, {"people": True})
 
 
 def test_it_is_a_system_by_name(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:

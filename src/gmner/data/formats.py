@@ -13,7 +13,7 @@ from gmner.data.strict_json import read_json
 from gmner.data.tweets import picture_folder
 from gmner.data.twitter_gmner import BOXES, TEXT, read_twitter_gmner, write_twitter_gmner
 from gmner.data.twitter_mner import read_twitter_mner
-from gmner.data.twitter_smner import MASKS, read_twitter_smner, write_twitter_smner
+from gmner.data.twitter_smner import MASKS, read_twitter_smner, write_twitter_smner, write_twitter_smner_polygons
 from gmner.errors import ConfigError, DataError, UnknownNameError
 from gmner.types import Example
 
@@ -150,6 +150,7 @@ WRITERS: Final[dict[str, Callable[[Path, Sequence[Example]], None]]] = {
     "parquet": write_rows,
     "twitter-gmner": write_twitter_gmner,
     "twitter-smner": write_twitter_smner,
+    "twitter-smner-polygons": write_twitter_smner_polygons,
     "coco": write_coco,
     "label-studio": write_label_studio,
     "label-studio-predictions": write_label_studio_predictions,

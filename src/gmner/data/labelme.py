@@ -2,7 +2,8 @@
 
 Read are polygons, bitmaps (labelme calls them masks) and rectangles; a picture's coordinates are those of boxes here.
 Shapes with one label and one `group_id` are the parts of one mask: something stands before the thing. Shapes may
-overlap. Bitmaps are written, which hold a mask exactly; rectangles beside them as `data/regions.py` says.
+overlap. Masks are written as bitmaps, or as polygons along the edges of their pixels, which labelme's user can drag;
+both are exact. Rectangles are written beside them as `data/regions.py` says.
 """
 
 import base64
@@ -14,13 +15,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int64
 
 from gmner.data.fields import LIST, POINTS, SIDE, STRING, Fields
 from gmner.data.files import located
 from gmner.data.strict_json import read_json
 from gmner.errors import DataError, EntityError, ImageError
-from gmner.geometry import decode_mask, encode_mask, mask_box, polygon_pixels
+from gmner.geometry import decode_mask, encode_mask, mask_box, mask_outlines, polygon_pixels
 from gmner.image import MAX_PIXELS, open_image
 from gmner.types import Box, Mask, valid_box
 
@@ -90,13 +91,17 @@ def read_drawing(path: Path) -> Drawing:
     )
 
 
-def format_drawing(drawing: Drawing) -> dict[str, Any]:
-    """The content of a file; `read_drawing` gives the drawing back, but for places, and groups as one bitmap."""
+def format_drawing(drawing: Drawing, *, polygons: bool = False) -> dict[str, Any]:
+    """The content of a file; `read_drawing` gives the drawing back, but for the places of shapes.
+
+    With `polygons` masks are written as such; one with a hole, for which labelme's polygons have no word, as a bitmap.
+    """
     width, height = drawing.size
+    records = [record for n, shape in enumerate(drawing.shapes, 1) for record in _format_shape(shape, n, polygons)]
     return {
         "version": VERSION,
         "flags": {},
-        "shapes": [_format_shape(shape) for shape in drawing.shapes],
+        "shapes": records,
         "imagePath": drawing.image or f"{drawing.id}.jpg",
         "imageData": None,
         "imageHeight": height,
@@ -176,15 +181,26 @@ def _joined(parts: Iterable[_Part]) -> Iterable[Shape]:
         yield Shape(first.name, region, first.place, any(shape.outside for shape in shapes))
 
 
-def _format_shape(shape: Shape) -> dict[str, Any]:
+def _format_shape(shape: Shape, group: int, polygons: bool) -> list[dict[str, Any]]:
+    """The records of a shape: several, of one group, where it is written as polygons and has several parts."""
     box = shape.box
-    record: dict[str, Any] = {"label": shape.name, "group_id": None, "description": "", "flags": {}}
+    record: dict[str, Any] = {"label": shape.name, "group_id": None, "description": "", "flags": {}, "mask": None}
     if isinstance(shape.region, Box):
-        return record | {"shape_type": "rectangle", "points": [list(box[:2]), list(box[2:])], "mask": None}
+        return [record | {"shape_type": "rectangle", "points": [list(box[:2]), list(box[2:])]}]
+    outlines = mask_outlines(shape.region) if polygons else []
+    if outlines and all(_clockwise(points) for points in outlines):
+        record |= {"shape_type": "polygon", "group_id": group if len(outlines) > 1 else None}
+        return [record | {"points": points.tolist()} for points in outlines]
     left, top, right, bottom = (int(side) for side in box)
     part = decode_mask(shape.region)[top:bottom, left:right]
-    points = [[left, top], [right - 1, bottom - 1]]
-    return record | {"shape_type": "mask", "points": points, "mask": _png(part)}
+    corners = [[left, top], [right - 1, bottom - 1]]
+    return [record | {"shape_type": "mask", "points": corners, "mask": _png(part)}]
+
+
+def _clockwise(points: Int64[np.ndarray, "points 2"]) -> bool:
+    """Whether an outline goes around a part, not around a hole."""
+    (x, y), (next_x, next_y) = points.T, np.roll(points, -1, axis=0).T
+    return bool((x * next_y - next_x * y).sum() > 0)
 
 
 def _png(pixels: Bool[np.ndarray, "height width"]) -> str:

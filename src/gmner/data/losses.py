@@ -36,9 +36,12 @@ HOLDS: Final[dict[str, Callable[[Example], bool]]] = {
 }
 """What may be lost, and whether a post has it."""
 
+_SMNER: Final = tuple(name for name in HOLDS if name not in ("masks", "image path"))
+
 LOST: Final[dict[str, tuple[str, ...]]] = {
     "twitter-gmner": tuple(HOLDS),
-    "twitter-smner": tuple(name for name in HOLDS if name not in ("masks", "image path")),
+    "twitter-smner": _SMNER,
+    "twitter-smner-polygons": _SMNER,
     "label-studio": (_ENTITIES, _OWN_OF_ENTITIES),
     "label-studio-predictions": (_ENTITIES, _OWN_OF_ENTITIES),
 }

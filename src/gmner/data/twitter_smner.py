@@ -56,11 +56,11 @@ def with_drawing(example: Example, drawing: Drawing) -> Example:
     return replace(example, entities=tuple(drawn(entity) for entity in example.entities or ()), image_size=drawing.size)
 
 
-def write_twitter_smner(folder: str | Path, examples: Iterable[Example]) -> None:
+def write_twitter_smner(folder: str | Path, examples: Iterable[Example], *, polygons: bool = False) -> None:
     """Write posts with gold as a folder of this format; it is made if need be, and no file in it is overwritten.
 
-    Masks are written as bitmaps, exactly. A drawing names its picture by the path from the folder `json`, so that
-    labelme opens both.
+    Masks are written exactly, as bitmaps or (but for those with holes) as polygons. A drawing names its picture by the
+    path from the folder `json`, so that labelme opens both.
 
     Raises:
         DataError: as `write_twitter_gmner`, or mentions of one string differ in their masks.
@@ -69,9 +69,14 @@ def write_twitter_smner(folder: str | Path, examples: Iterable[Example]) -> None
 
     def annotate(example: Example) -> str | None:
         drawing = drawing_of(example, folder / MASKS)
-        return None if drawing is None else json.dumps(format_drawing(drawing), ensure_ascii=False, indent=2)
+        return None if drawing is None else json.dumps(format_drawing(drawing, polygons=polygons))
 
     write_annotated(folder, examples, f"{MASKS}/*.json", annotate)
+
+
+def write_twitter_smner_polygons(folder: str | Path, examples: Iterable[Example]) -> None:
+    """`write_twitter_smner` with polygons."""
+    write_twitter_smner(folder, examples, polygons=True)
 
 
 def drawing_of(example: Example, folder: Path) -> Drawing | None:
