@@ -194,6 +194,7 @@ class TestChecking:
         images = tmp_path / "images"
         images.mkdir()
         Image.new("RGB", SIZE).save(images / "101.jpg")
+        (smner / "json" / "101.json").write_text(json.dumps(DRAWINGS["101"] | {"imageData": "?"}))
         Image.new("RGB", SIZE[::-1]).save(images / "102.jpg")
         carried = drawing(shape("Otters", rectangle(0, 0, 8, 8)), imageData=png(np.zeros((31, 40), np.uint8)))
         (smner / "json" / "102.json").write_text(json.dumps(carried))
@@ -202,6 +203,7 @@ class TestChecking:
         assert found == {
             (other, f"{smner / 'json' / '102.json'}: imageData"),
             (other, str(images / "102.jpg")),
+            ("picture can not be opened", f"{smner / 'json' / '101.json'}: imageData"),
             ("picture can not be opened", str(images / "O_8.jpg")),
         }
         result = CliRunner().invoke(app, ["data", "check", str(smner), "--images", str(images)])

@@ -359,6 +359,9 @@ def test_formats_are_named(tmp_path: Path) -> None:
         write(tmp_path / "posts.json", [post(ADA)], "cocoa")
     with pytest.raises(DataError, match="label-studio-predictions"):
         write(tmp_path / "posts.json", [post(ADA)])
+    for name, form in (("posts.jsonl", "coco"), ("posts.json", "twitter-smner"), ("posts.jsonl", "parquet")):
+        with pytest.raises(DataError, match=f"the ending {Path(name).suffix} for {form}"):
+            write(tmp_path / name, [post(ADA)], form)
     (tmp_path / "other.json").write_text('{"shapes": []}')
     with pytest.raises(DataError, match="JSON of no known format"):
         read(tmp_path / "other.json")

@@ -4,7 +4,7 @@ Most oddities are a data set's own business and only told (warnings): published 
 What cannot be read is an error.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -13,7 +13,7 @@ from gmner.data.coco import read_coco
 from gmner.data.files import read_text
 from gmner.data.formats import ROWS, Format, recognise
 from gmner.data.label_studio import iterate_tasks
-from gmner.data.labelme import Drawing, drawing_files, read_drawing
+from gmner.data.labelme import Drawing, drawing_files, from_base64, read_drawing
 from gmner.data.matching import why_unmatched
 from gmner.data.rows import example_from_row, iterate_rows
 from gmner.data.splits import split_files
@@ -113,12 +113,15 @@ def _check_drawing(drawing: Drawing, path: Path) -> Iterator[Finding]:
 
 def _check_size(drawing: Drawing, path: Path, pictures: Path | None) -> Iterator[Finding]:
     """The picture that the drawing carries, and the one in the folder of the pictures."""
-    file = None if pictures is None else pictures / f"{drawing.id}.jpg"
-    for where, picture in ((f"{path}: imageData", drawing.picture), (str(file), file)):
-        if picture is None:
-            continue
+    sources: list[tuple[str, Callable[[], bytes | Path]]] = []
+    if (data := drawing.data) is not None:
+        sources.append((f"{path}: imageData", lambda: from_base64(data)))
+    if pictures is not None:
+        file = pictures / f"{drawing.id}.jpg"
+        sources.append((str(file), lambda: file))
+    for where, source in sources:
         try:
-            height, width = open_image(picture).shape[:2]
+            height, width = open_image(source()).shape[:2]
         except ImageError as error:
             yield Finding("warning", "picture can not be opened", where, error.given)
             continue

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from gmner.data.coco import read_coco, write_coco
 from gmner.data.label_studio import read_label_studio, write_label_studio, write_label_studio_predictions
@@ -64,8 +64,9 @@ def read(
 ) -> list[Example]:
     """The posts of a data set or file, with their gold entities if it has any.
 
-    `split` is train, dev (or valid) or test; without it all splits are read, one after another. Rows of JSONL and
-    Parquet name their split in the key `split`; rows that name none are taken to be of the split that is asked for.
+    `split` is train, dev (or valid) or test; without it all splits are read, one after another. Rows (and the posts of
+    COCO and Label Studio) name their split in the key `split`; those that name none are taken to be of the split that
+    is asked for.
     `images` is the folder of the pictures, `<id>.jpg`; rows that name their own keep it. `strict` opens entities of
     Twitter-2015 at B- tags only.
 
@@ -119,24 +120,47 @@ def write(path: str | Path, examples: Sequence[Example], form: str | None = None
 
     Raises:
         UnknownNameError: there is no such format, or none that is written.
-        DataError: no format has this ending, the place can not be written to, or the format can not hold a post.
+        DataError: the ending is not the format's, the place can not be written to, or the format can not hold a post.
     """
     path = Path(path)
-    chosen = form or _ENDINGS.get(path.suffix, "twitter-gmner" if path.is_dir() else None)
-    if chosen is None:
+    ending = "" if path.is_dir() else path.suffix
+    chosen = form or next((name for name in _BY_ENDING if WRITERS[name].ending == ending), None)
+    if chosen is not None and chosen not in WRITERS:
+        raise UnknownNameError("format to write", chosen, WRITERS)
+    if chosen is None or WRITERS[chosen].ending != ending:
+        known = ", ".join(f"{name} ({writer.ending or 'a folder'})" for name, writer in WRITERS.items())
         raise DataError(
             str(path),
-            f"the ending {path.suffix}",
-            allowed="posts are written to .jsonl and .parquet files and to Twitter-GMNER folders (no ending)",
-            todo=f"choose another name, or say which format it is: {', '.join(WRITERS)}",
+            f"the ending {ending or 'of a folder'}" + (f" for {form}" if form else ""),
+            allowed="posts are written to .jsonl and .parquet files and to Twitter-GMNER folders (no ending), and if "
+            f"the format is said, as {known}",
+            todo="choose another name, or say which format it is",
         )
-    if chosen not in WRITERS:
-        raise UnknownNameError("format to write", chosen, WRITERS)
-    WRITERS[chosen](path, examples)
+    WRITERS[chosen].write(path, examples)
     return chosen
 
 
-_ENDINGS: Final = {".jsonl": "jsonl", ".parquet": "parquet", "": "twitter-gmner"}
+class Writer(NamedTuple):
+    """How a format is written, and the ending of its files, empty for a folder."""
+
+    ending: str
+    write: Callable[[Path, Sequence[Example]], None]
+
+
+WRITERS: Final = {
+    "jsonl": Writer(".jsonl", write_rows),
+    "parquet": Writer(".parquet", write_rows),
+    "twitter-gmner": Writer("", write_twitter_gmner),
+    "twitter-smner": Writer("", write_twitter_smner),
+    "twitter-smner-polygons": Writer("", write_twitter_smner_polygons),
+    "coco": Writer(".json", write_coco),
+    "label-studio": Writer(".json", write_label_studio),
+    "label-studio-predictions": Writer(".json", write_label_studio_predictions),
+}
+"""The formats that can be written."""
+
+_BY_ENDING: Final = ("jsonl", "parquet", "twitter-gmner")
+"""Formats that an ending says alone."""
 
 _READERS: Final[dict[Format, Callable[[Path], list[Example]]]] = {
     "jsonl": read_examples,
@@ -144,18 +168,6 @@ _READERS: Final[dict[Format, Callable[[Path], list[Example]]]] = {
     "coco": read_coco,
     "label-studio": read_label_studio,
 }
-
-WRITERS: Final[dict[str, Callable[[Path, Sequence[Example]], None]]] = {
-    "jsonl": write_rows,
-    "parquet": write_rows,
-    "twitter-gmner": write_twitter_gmner,
-    "twitter-smner": write_twitter_smner,
-    "twitter-smner-polygons": write_twitter_smner_polygons,
-    "coco": write_coco,
-    "label-studio": write_label_studio,
-    "label-studio-predictions": write_label_studio_predictions,
-}
-"""The formats that can be written."""
 
 
 def _json_format(path: Path) -> Format:

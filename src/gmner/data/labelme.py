@@ -20,7 +20,7 @@ from jaxtyping import Bool, Int64
 from gmner.data.fields import LIST, POINTS, SIDE, STRING, Fields
 from gmner.data.files import located
 from gmner.data.strict_json import read_json
-from gmner.errors import DataError, EntityError, ImageError
+from gmner.errors import EntityError, ImageError
 from gmner.geometry import decode_mask, encode_mask, mask_box, mask_outlines, polygon_pixels
 from gmner.image import MAX_PIXELS, open_image
 from gmner.types import Box, Mask, valid_box
@@ -58,8 +58,8 @@ class Drawing:
     size: tuple[int, int]
     shapes: tuple[Shape, ...]
     image: str = ""
-    picture: bytes | None = None
-    """The file of the picture, where the drawing carries it."""
+    data: str | None = None
+    """The picture's file in base64, where the drawing carries it."""
 
 
 def drawing_files(folder: Path) -> dict[str, Path]:
@@ -81,13 +81,12 @@ def read_drawing(path: Path) -> Drawing:
     drawn = [
         _read_shape(fields.inner(value, f"shapes[{n}]"), size) for n, value in enumerate(fields.need("shapes", LIST))
     ]
-    data = fields.take("imageData", STRING)
     return Drawing(
         id=path.stem,
         size=size,
         shapes=tuple(_joined(drawn)),
         image=fields.take("imagePath", STRING) or "",
-        picture=None if data is None else _decoded(data, str(path), "imageData"),
+        data=fields.take("imageData", STRING),
     )
 
 
@@ -107,6 +106,22 @@ def format_drawing(drawing: Drawing, *, polygons: bool = False) -> dict[str, Any
         "imageHeight": height,
         "imageWidth": width,
     }
+
+
+def from_base64(text: str) -> bytes:
+    """The file that `text` is.
+
+    Raises:
+        ImageError: it is not base64.
+    """
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ImageError(
+            f"a text that is not base64 ({error})",
+            allowed="labelme's pictures are files in base64",
+            todo="save the drawing again",
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +146,7 @@ def _read_shape(fields: Fields, size: tuple[int, int]) -> _Part:
         try:
             box = valid_box(*points.min(axis=0), *points.max(axis=0))
         except EntityError as error:
-            raise located(error, fields.where) from None
+            raise located(error, f"{fields.where}: {fields.name}") from None
         return _Part(Shape(name, box, fields.name, outside), None)
     pixels = polygon_pixels(points, *size) if kind == "polygon" else _bitmap(fields, points, size)
     if not pixels.any():
@@ -145,9 +160,9 @@ _LEAST_POINTS: Final = {"polygon": 3, "mask": 2, "rectangle": 2}
 def _bitmap(fields: Fields, corners: np.ndarray, size: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
     """A bitmap in its picture: the first of its corners is that of its first pixel, the second that of its last."""
     try:
-        part = open_image(_decoded(fields.need("mask", STRING), fields.where, f"{fields.name}.mask"))[..., 0] > 0
+        part = open_image(from_base64(fields.need("mask", STRING)))[..., 0] > 0
     except ImageError as error:
-        raise located(error, fields.where) from None
+        raise located(error, f"{fields.where}: {fields.name}.mask") from None
     (left, top), (right, bottom) = np.round(corners[:2]).astype(int).tolist()
     height, width = part.shape
     # Labelme means pixels by the corners, so that the second is still part of it; other tools mean their edges.
@@ -158,15 +173,6 @@ def _bitmap(fields: Fields, corners: np.ndarray, size: tuple[int, int]) -> Bool[
     pixels = np.zeros(size[::-1], dtype=bool)
     pixels[top : top + height, left : left + width] = part
     return pixels
-
-
-def _decoded(text: str, where: str, name: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise DataError(
-            where, f"`{name}` is not base64 ({error})", allowed="bitmaps are PNG files in base64", todo="mend the file"
-        ) from None
 
 
 def _joined(parts: Iterable[_Part]) -> Iterable[Shape]:
