@@ -20,7 +20,6 @@ from gmner.data.regions import drawn_boxes, picture_size, with_regions
 from gmner.data.rows import admit_row, example_from_row, row_from_example
 from gmner.data.strict_json import read_json, write_json
 from gmner.errors import DataError, GmnerError
-from gmner.image import MAX_PIXELS
 from gmner.types import ENTITY_TYPES, Box, Entity, EntityType, Example, Mask, check_span, entity_type, valid_box
 
 POST: Final = "post"
@@ -268,6 +267,8 @@ def _span(result: Fields, post: Example) -> Entity:
 
 def _region(kind: str, result: Fields) -> tuple[Box | Mask, tuple[int, int]]:
     """A rectangle or a brush stroke, and the size of the picture that it is in."""
+    from gmner.image import MAX_PIXELS  # here: it loads Pillow
+
     if kind not in _REGIONS:
         raise result.error("type", kind, f"labels, relation, {', '.join(_REGIONS)}")
     size = width, height = result.need("original_width", SIDE), result.need("original_height", SIDE)

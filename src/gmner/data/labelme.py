@@ -22,7 +22,6 @@ from gmner.data.files import located
 from gmner.data.strict_json import read_json
 from gmner.errors import EntityError, ImageError
 from gmner.geometry import decode_mask, encode_mask, mask_box, mask_outlines, polygon_pixels
-from gmner.image import MAX_PIXELS, open_image
 from gmner.types import Box, Mask, valid_box
 
 VERSION: Final = "5.4.0"
@@ -74,6 +73,8 @@ def read_drawing(path: Path) -> Drawing:
         DataError: the file is not JSON or not labelme's, or a shape is of another kind, has too few points, is a
             broken bitmap, or covers no pixel of the picture.
     """
+    from gmner.image import MAX_PIXELS
+
     fields = Fields(read_json(path), str(path))
     size = width, height = fields.need("imageWidth", SIDE), fields.need("imageHeight", SIDE)
     if width * height > MAX_PIXELS:
@@ -159,6 +160,8 @@ _LEAST_POINTS: Final = {"polygon": 3, "mask": 2, "rectangle": 2}
 
 def _bitmap(fields: Fields, corners: np.ndarray, size: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
     """A bitmap in its picture: the first of its corners is that of its first pixel, the second that of its last."""
+    from gmner.image import open_image  # here: reading data without bitmaps needs no Pillow
+
     try:
         part = open_image(from_base64(fields.need("mask", STRING)))[..., 0] > 0
     except ImageError as error:
