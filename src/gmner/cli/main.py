@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gmner import __version__
-from gmner.cli import card, data, doctor, evaluate, predict, report, results, show, train, verify
+from gmner.cli import card, data, doctor, evaluate, predict, report, results, serve, show, train, verify
 from gmner.errors import GmnerError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("show")(show.show)
+app.command("serve")(serve.serve)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("card")(card.card)
