@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -73,13 +74,13 @@ class Client:
         return [result for result in results if isinstance(result, Prediction)]
 
     def _send(self, route: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-        request = urllib.request.Request(  # noqa: S310 - the user names the service
+        request = urllib.request.Request(
             self.url.rstrip("/") + route,
             json.dumps(body).encode(),
             {"Content-Type": "application/json"} | ({"X-API-Key": self.api_key} if self.api_key else {}),
         )
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self.timeout) as response:
                 answer = json.load(response)
         except urllib.error.HTTPError as error:
             told = _told(error.read())
@@ -103,7 +104,9 @@ def _post(example: Example) -> dict[str, Any]:
             image = Path(image).read_bytes()
         except OSError as error:
             raise ImageError(
-                f"picture {image} can not be read ({error.strerror})", allowed="a picture is a file", todo="check it"
+                f"picture {os.fspath(image)!r} can not be read ({error.strerror})",
+                allowed="a picture is a file",
+                todo="check it",
             ) from None
     if not isinstance(image, bytes):
         raise ImageError(
