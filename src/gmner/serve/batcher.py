@@ -39,7 +39,6 @@ class Batcher:
     seen: Callable[[int], None] = lambda size: None
     _jobs: deque[_Job] = field(default_factory=deque, init=False)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    _worker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "gmner"), init=False)
 
     @property
     def waiting(self) -> int:
@@ -62,7 +61,7 @@ class Batcher:
     async def run(self) -> None:
         """Serve the queue until cancelled; a batch under way is finished first."""
         loop = asyncio.get_running_loop()
-        try:
+        with ThreadPoolExecutor(1, "gmner") as worker:
             while True:
                 await self._arrived.wait()
                 jobs = self._next()
@@ -72,15 +71,13 @@ class Batcher:
                 examples = [example for job in jobs for example in job.examples]
                 self.seen(len(examples))
                 try:
-                    results = await loop.run_in_executor(self._worker, self.attempt, examples)
+                    results = await loop.run_in_executor(worker, self.attempt, examples)
                 except Exception as error:  # a fault of ours: the request fails, the service goes on
                     for job in jobs:
                         if not job.results.done():
                             job.results.set_exception(error)
                     continue
                 self._hand_out(jobs, results)
-        finally:
-            self._worker.shutdown(wait=True)
 
     def _next(self) -> list[_Job]:
         """The requests of the next batch, those that nobody waits for left out."""
