@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gmner import __version__
-from gmner.cli import card, data, doctor, evaluate, predict, report, results, segment, show, train, verify
+from gmner.cli import card, data, doctor, evaluate, predict, report, results, segment, serve, show, train, verify
 from gmner.errors import GmnerError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("segment")(segment.segment)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("show")(show.show)
+app.command("serve")(serve.serve)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("card")(card.card)
