@@ -3,46 +3,71 @@
 Queries and keys come from two sources, so that the same block attends from text to text, from text to picture and back.
 """
 
+from typing import NamedTuple
+
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class MultiHeadAttention(nn.Module):
-    """Scaled dot-product attention in `heads` heads, with biased projections. Dropout falls on the probabilities."""
+class KeysValues(NamedTuple):
+    """Rows that queries read, projected and split into heads."""
 
-    def __init__(self, width: int, heads: int, dropout: float = 0.1) -> None:
+    keys: Float[Tensor, "batch heads rows part"]
+    values: Float[Tensor, "batch heads rows part"]
+
+
+class MultiHeadAttention(nn.Module):
+    """Scaled dot-product attention in `heads` heads, with biased projections. Dropout falls on the probabilities.
+
+    The rows that are read are `source_width` wide, which is `width` unless it is given.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.1, source_width: int | None = None) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"{heads} heads do not divide a width of {width}")
         self.heads = heads
         self.dropout = dropout
         self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
+        self.key = nn.Linear(source_width or width, width)
+        self.value = nn.Linear(source_width or width, width)
         self.out = nn.Linear(width, width)
 
     def forward(
         self,
         queries: Float[Tensor, "batch queries width"],
-        source: Float[Tensor, "batch keys width"],
+        source: Float[Tensor, "batch keys source_width"],
         present: Bool[Tensor, "batch keys"] | None = None,
     ) -> Float[Tensor, "batch queries width"]:
         """What each query reads from the rows of `source` that are `present` (all, if None; in each row at least one).
 
         Absent rows have probability 0 exactly. Released code adds -10000 to their scores, which is the same in fp32.
         """
-        projected = (self.query(queries), self.key(source), self.value(source))
-        query, key, value = (rows.unflatten(-1, (self.heads, -1)).transpose(1, 2) for rows in projected)
+        return self.read(queries, self.project(source), None if present is None else present[:, None, None])
+
+    def project(self, source: Float[Tensor, "batch keys source_width"]) -> KeysValues:
+        """The keys and values of `source`: what `read` reads, once for all."""
+        return KeysValues(self._in_heads(self.key(source)), self._in_heads(self.value(source)))
+
+    def read(
+        self,
+        queries: Float[Tensor, "batch queries width"],
+        memory: KeysValues,
+        allowed: Bool[Tensor, "#batch #heads #queries keys"] | None = None,
+    ) -> Float[Tensor, "batch queries width"]:
+        """What each query reads from the rows of `memory` that it is `allowed` to (all, if None; at least one)."""
         read = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=None if present is None else present[:, None, None],
+            self._in_heads(self.query(queries)),
+            *memory,
+            attn_mask=allowed,
             dropout_p=self.dropout if self.training else 0.0,
         )
         out: Tensor = self.out(read.transpose(1, 2).flatten(2))
         return out
+
+    def _in_heads(self, rows: Float[Tensor, "batch rows width"]) -> Float[Tensor, "batch heads rows part"]:
+        return rows.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 class Block(nn.Module):
@@ -67,6 +92,40 @@ class Block(nn.Module):
         present: Bool[Tensor, "batch keys"] | None = None,
     ) -> Float[Tensor, "batch queries width"]:
         """`queries` after reading the rows of `source` that are `present` (see `MultiHeadAttention.forward`)."""
-        attended = self.attention_norm(queries + self.dropout(self.attention(queries, source, present)))
-        out: Tensor = self.outer_norm(attended + self.dropout(self.outer(F.gelu(self.inner(attended)))))
+        return self.feed(self.attend(queries, source, present))
+
+    def attend(
+        self,
+        queries: Float[Tensor, "batch queries width"],
+        source: Float[Tensor, "batch keys width"],
+        present: Bool[Tensor, "batch keys"] | None = None,
+    ) -> Float[Tensor, "batch queries width"]:
+        """The first half of the layer: attention, residual, norm."""
+        out: Tensor = self.attention_norm(queries + self.dropout(self.attention(queries, source, present)))
         return out
+
+    def feed(self, rows: Float[Tensor, "batch rows width"]) -> Float[Tensor, "batch rows width"]:
+        """The second half: two linear layers with a GELU between, residual, norm."""
+        out: Tensor = self.outer_norm(rows + self.dropout(self.outer(F.gelu(self.inner(rows)))))
+        return out
+
+
+class FusionBlock(Block):
+    """A `Block` over text with a second attention between its halves, which reads a picture (Li et al. 2021, ALBEF)."""
+
+    def __init__(
+        self, width: int, heads: int, inner_width: int, source_width: int, dropout: float = 0.1, eps: float = 1e-12
+    ) -> None:
+        super().__init__(width, heads, inner_width, dropout, eps)
+        self.fusion = MultiHeadAttention(width, heads, dropout, source_width)
+        self.fusion_norm = nn.LayerNorm(width, eps)
+
+    def fuse(
+        self,
+        text: Float[Tensor, "batch queries width"],
+        picture: KeysValues,
+        present: Bool[Tensor, "batch queries"] | None = None,
+    ) -> Float[Tensor, "batch queries width"]:
+        """`text` after reading its own `present` rows and then the picture's keys and values of `fusion`."""
+        attended = self.attend(text, text, present)
+        return self.feed(self.fusion_norm(attended + self.dropout(self.fusion.read(attended, picture))))
