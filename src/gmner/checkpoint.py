@@ -99,7 +99,7 @@ def compare_names(given: Iterable[str], expected: Iterable[str], what: str) -> N
 
 
 def compare_shapes(given: "Mapping[str, torch.Tensor]", expected: "Mapping[str, torch.Tensor]", what: str) -> None:
-    """Raise a CheckpointError that names the keys unless the tensors of both, of the same names, have the same shapes."""
+    """Raise a CheckpointError that names the keys unless tensors of the same names have the same shapes."""
     wrong = [f"{name} {tuple(given[name].shape)} for {tuple(expected[name].shape)}" for name in sorted(expected)
              if given[name].shape != expected[name].shape]  # fmt: skip
     if wrong:

@@ -79,6 +79,6 @@ def resize_positions(table: Float[Tensor, "1 rows width"], rows: int) -> Float[T
         raise ValueError(f"{table.shape[1]} positions can not become {rows}: both must be a square and one")
     if before == after:
         return table
-    grid = table[:, 1:].transpose(1, 2).unflatten(2, (before, before))
+    grid = table[:, 1:].transpose(1, 2).reshape(1, -1, before, before)
     resized = F.interpolate(grid, size=(after, after), mode="bicubic", align_corners=False)
     return torch.cat([table[:, :1], resized.flatten(2).transpose(1, 2)], 1)

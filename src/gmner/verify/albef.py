@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from gmner.models.albef.augment import OPERATIONS
 from gmner.models.albef.codec import normalise, squeeze
 from gmner.models.albef.config import ALBEFConfig, TextSize, VisionSize
-from gmner.models.albef.distillation import Distilled
+from gmner.models.albef.distillation import distilled_loss, follow, new_teacher
 from gmner.models.albef.model import ALBEF, Texts
 from gmner.models.albef.weights import from_published
 from gmner.nn.vit import resize_positions
@@ -66,12 +66,13 @@ def _network_outputs(model: ALBEF, fixture: Fixture) -> dict[str, Tensor]:
     owners = torch.arange(len(pixels))
     pictures = model.vision(pixels)
     text = model.text.read(texts)
-    first = model.text.layers[model.text.fusion_layer]
+    first = model.text.fusion_blocks[0]
     logits = model(texts, pixels, owners)
-    distilled = Distilled(model)
-    for parameter in distilled.teacher.parameters():  # the teacher of the fixture (its README)
+    teacher = new_teacher(model)
+    for parameter in teacher.parameters():  # the teacher of the fixture (its README)
         parameter.mul_(0.8).add_(0.01)
-    distilled.follow(fixture.number("momentum"))
+    follow(teacher, model, fixture.number("momentum"))
+    taught = teacher(texts, pixels, owners)
     return {
         "image_patch_embed": model.vision.embed(pixels),
         "image_embeds": pictures,
@@ -81,9 +82,9 @@ def _network_outputs(model: ALBEF, fixture: Fixture) -> dict[str, Tensor]:
         "fusion": model.text.fuse(text, texts.present, pictures, owners),
         "logits": logits,
         "loss_ce": F.cross_entropy(logits, targets),
-        "loss_distill": distilled(texts, pixels, owners, targets, fixture.number("alpha")),
-        "momentum_cls_weight_after_update": distilled.teacher.classifier[2].weight,
-        "momentum_logits_after_update": distilled.teacher(texts, pixels, owners),
+        "loss_distill": distilled_loss(logits, taught, targets, fixture.number("alpha")),
+        "momentum_cls_weight_after_update": teacher.state_dict()["classifier.2.weight"],
+        "momentum_logits_after_update": taught,
         "pos_embed_resized": resize_positions(fixture["input/pos_embed_checkpoint"], model.vision.positions.shape[1]),
     }
 

@@ -118,12 +118,12 @@ def sharpen(square: Picture, wrap: bool = False) -> Picture:
 
 def shear(square: Picture, across: float, down: float) -> Picture:
     """The content at (x, y) moved to (x + across * y, y + down * x)."""
-    return _move(square, np.array([[1, across, 0], [down, 1, 0]]))
+    return _move(square, np.array([[1, across, 0], [down, 1, 0]], dtype=np.float64))
 
 
 def shift(square: Picture, left: float, up: float) -> Picture:
     """The content moved by so many pixels."""
-    return _move(square, np.array([[1, 0, -left], [0, 1, -up]]))
+    return _move(square, np.array([[1, 0, -left], [0, 1, -up]], dtype=np.float64))
 
 
 def turn(square: Picture, degrees: float) -> Picture:

@@ -34,7 +34,6 @@ class TextTransformer(nn.Module):
 
     def __init__(self, size: TextSize, picture_width: int, dropout: float) -> None:
         super().__init__()
-        self.fusion_layer = size.fusion_layer
         self.words = nn.Embedding(size.vocabulary, size.width)
         self.positions = nn.Embedding(size.positions, size.width)
         self.types = nn.Embedding(2, size.width)
@@ -48,6 +47,11 @@ class TextTransformer(nn.Module):
             for layer in range(size.depth)
         )
 
+    @property
+    def fusion_blocks(self) -> list[FusionBlock]:
+        """The upper layers, which read the picture."""
+        return [layer for layer in self.layers if isinstance(layer, FusionBlock)]
+
     def embed(self, pieces: Int64[Tensor, "batch pieces"]) -> Float[Tensor, "batch pieces width"]:
         """Pieces as rows, which know their places."""
         embedded = self.words(pieces) + self.positions.weight[: pieces.shape[1]] + self.types.weight[0]
@@ -57,8 +61,9 @@ class TextTransformer(nn.Module):
     def read(self, texts: Texts) -> Float[Tensor, "batch pieces width"]:
         """The texts after the layers that see no picture."""
         rows = self.embed(texts.pieces)
-        for layer in self.layers[: self.fusion_layer]:
-            rows = layer(rows, rows, texts.present)
+        for layer in self.layers:
+            if not isinstance(layer, FusionBlock):
+                rows = layer(rows, rows, texts.present)
         return rows
 
     def fuse(
@@ -72,9 +77,11 @@ class TextTransformer(nn.Module):
 
         Keys and values are computed once for a picture, however many texts read it.
         """
-        for layer in self.layers[self.fusion_layer :]:
+        for layer in self.fusion_blocks:
             memory = layer.fusion.project(pictures)
-            rows = layer.fuse(rows, KeysValues(memory.keys[owners], memory.values[owners]), present)
+            rows = layer.fuse(
+                rows, KeysValues(memory.keys.index_select(0, owners), memory.values.index_select(0, owners)), present
+            )
         return rows
 
 
@@ -108,9 +115,17 @@ class ALBEF(nn.Module):
         owners: Int64[Tensor, " batch"],
     ) -> Float[Tensor, "batch labels"]:
         """`forward` for pictures that `vision` has seen."""
-        rows = self.text.fuse(self.text.read(texts), texts.present, pictures, owners)
-        logits: Tensor = self.classifier(rows[:, 0])
+        logits: Tensor = self.classifier(self.read(texts, pictures, owners)[:, 0])
         return logits
+
+    def read(
+        self,
+        texts: Texts,
+        pictures: Float[Tensor, "pictures rows picture_width"],
+        owners: Int64[Tensor, " batch"],
+    ) -> Float[Tensor, "batch pieces width"]:
+        """Every piece of every text after the last layer, for pictures that `vision` has seen."""
+        return self.text.fuse(self.text.read(texts), texts.present, pictures, owners)
 
 
 def _initialise(module: nn.Module) -> None:

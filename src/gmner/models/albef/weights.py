@@ -16,7 +16,6 @@ from gmner import checkpoint
 from gmner.errors import CheckpointError
 from gmner.models.albef.codec import ALBEFCodec
 from gmner.models.albef.config import ALBEFConfig
-from gmner.models.albef.distillation import Distilled
 from gmner.models.albef.model import ALBEF
 from gmner.nn.encoders import load_tokenizer
 from gmner.nn.vit import resize_positions
@@ -65,6 +64,9 @@ TEXT_LAYER: Final = {
 POSITION_IDS: Final = "embeddings.position_ids"
 """The numbers 0, 1, 2 ... that old files keep: read by nothing, written for those who expect them."""
 
+MOMENTUM: Final = "_m"
+"""What the names of the momentum copy's modules end in."""
+
 PRETRAINING: Final = re.compile(
     r"text_encoder(_m)?\.cls\.|(vision_proj|text_proj|itm_head)(_m)?\.|temp$|\w+_queue$|queue_ptr$"
 )
@@ -72,32 +74,28 @@ PRETRAINING: Final = re.compile(
 
 
 def published_name(name: str) -> str:
-    """The published name of a tensor of ours, of an `ALBEF` or a `Distilled`.
+    """The published name of a tensor of ours; three of ours may share one.
 
-    >>> published_name("teacher.text.layers.6.fusion.key.bias")
-    'text_encoder_m.encoder.layer.6.crossattention.self.key.bias'
+    >>> published_name("text.layers.6.fusion.key.bias")
+    'text_encoder.encoder.layer.6.crossattention.self.key.bias'
     >>> published_name("vision.blocks.0.attention.key.weight")
     'visual_encoder.blocks.0.attn.qkv.weight'
     """
-    copy = "_m" if name.startswith("teacher.") else ""
-    module, _, rest = name.removeprefix("teacher.").removeprefix("student.").partition(".")
-    prefix = MODULES[module] + copy
+    module, _, rest = name.partition(".")
     if module == "classifier":
-        return f"{prefix}.{rest}"
-    if found := re.fullmatch(r"(blocks|layers)\.(\d+)\.(.+)\.(\w+)", rest):
-        stack, index, part, tensor = found.groups()
-        inner = (
-            f"blocks.{index}.{VISION_BLOCK[part]}" if stack == "blocks" else f"encoder.layer.{index}.{TEXT_LAYER[part]}"
-        )
-        return f"{prefix}.{inner}.{tensor}"
-    if rest in VISION:  # parameters that are no module's
-        return f"{prefix}.{VISION[rest]}"
-    part, _, tensor = rest.partition(".")
-    return f"{prefix}.{(VISION if module == 'vision' else TEXT)[part]}.{tensor}"
+        inner = rest
+    elif found := re.fullmatch(r"blocks\.(\d+)\.(.+)\.(\w+)", rest):
+        inner = f"blocks.{found[1]}.{VISION_BLOCK[found[2]]}.{found[3]}"
+    elif found := re.fullmatch(r"layers\.(\d+)\.(.+)\.(\w+)", rest):
+        inner = f"encoder.layer.{found[1]}.{TEXT_LAYER[found[2]]}.{found[3]}"
+    else:
+        part, dot, tensor = rest.partition(".")
+        inner = (VISION if module == "vision" else TEXT)[part] + dot + tensor
+    return f"{MODULES[module]}.{inner}"
 
 
 def from_published(published: Mapping[str, Tensor], like: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
-    """Published tensors under our names; `like` is the state of the `ALBEF` or `Distilled` that they are for.
+    """Published tensors under our names; `like` is the state of the `ALBEF` that they are for.
 
     Raises:
         CheckpointError: a tensor is missing, has a name that is not expected, or a shape that the model has not.
@@ -120,12 +118,31 @@ def to_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if _part(name) is None:
             published[theirs] = tensor
         elif theirs not in published:  # the first of three
-            published[theirs] = torch.cat([tensors[_sibling(name, part)] for part in PARTS])
-    for name, tensor in tensors.items():
-        if name.endswith("text.positions.weight"):
-            prefix = published_name(name).partition(".")[0]
-            published[f"{prefix}.{POSITION_IDS}"] = torch.arange(len(tensor))[None]
-    return published
+            head, kind = name.rsplit(".", 2)[::2]
+            published[theirs] = torch.cat([tensors[f"{head}.{part}.{kind}"] for part in PARTS])
+    positions = len(tensors["text.positions.weight"])
+    return {**published, f"{MODULES['text']}.{POSITION_IDS}": torch.arange(positions)[None]}
+
+
+def split_momentum(published: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The model of a published file, and its momentum copy under the same names."""
+    student, teacher = {}, {}
+    for name, tensor in published.items():
+        module, dot, rest = name.partition(".")
+        if module.endswith(MOMENTUM):
+            teacher[module.removesuffix(MOMENTUM) + dot + rest] = tensor
+        else:
+            student[name] = tensor
+    return student, teacher
+
+
+def join_momentum(student: Mapping[str, Tensor], teacher: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `split_momentum`."""
+    copies = {}
+    for name, tensor in teacher.items():
+        module, dot, rest = name.partition(".")
+        copies[module + MOMENTUM + dot + rest] = tensor
+    return {**student, **copies}
 
 
 def load_published(config: ALBEFConfig, path: Path) -> tuple[ALBEF, ALBEFCodec]:
@@ -137,28 +154,32 @@ def load_published(config: ALBEFConfig, path: Path) -> tuple[ALBEF, ALBEFCodec]:
         CheckpointError: the file is missing, damaged, or of another model.
     """
     model = ALBEF(config)
-    published = {name: t for name, t in _read(path, config).items() if not name.partition(".")[0].endswith("_m")}
-    model.load_state_dict(from_published(published, model.state_dict(), str(path)))
+    student, _ = split_momentum(_read(path, config))
+    model.load_state_dict(from_published(student, model.state_dict(), str(path)))
     return model.eval(), ALBEFCodec(config, load_tokenizer(config.tokenizer))
 
 
-def start_from(model: Distilled, path: Path) -> None:
-    """Fill a model that is to be fine-tuned from a published pre-trained (or fine-tuned) file, momentum copy included.
+def start_from(path: Path, student: ALBEF, teacher: ALBEF | None = None) -> None:
+    """Fill a model that is to be fine-tuned, and its momentum copy, from a published file.
 
-    A pre-trained file has no classifier: the model keeps its new one, the same in student and teacher.
+    A pre-trained file has no classifier: both keep the one that they have. Without a momentum copy in the file the
+    teacher begins as the student. Positions are resized.
 
     Raises:
         CheckpointError: the file is missing, damaged, or of another model.
     """
-    published = _read(path, model.student.config)
+    published = _read(path, student.config)
     pretrained = any(".bert." in name for name in published)
-    state = model.state_dict()
     if pretrained:
-        published = {
-            name.replace("bert.", ""): tensor for name, tensor in published.items() if not PRETRAINING.match(name)
-        }
-        state = {name: tensor for name, tensor in state.items() if ".classifier." not in name}
-    model.load_state_dict(from_published(published, state, str(path)), strict=not pretrained)
+        published = {name.replace("bert.", ""): t for name, t in published.items() if not PRETRAINING.match(name)}
+    theirs, momentum = split_momentum(published)
+    like = {name: t for name, t in student.state_dict().items() if not (pretrained and "classifier." in name)}
+    student.load_state_dict(from_published(theirs, like, str(path)), strict=not pretrained)
+    if teacher is not None:
+        teacher.load_state_dict(student.state_dict())
+        if momentum:
+            tensors = from_published(momentum, like, f"{path} (the momentum copy)")
+            teacher.load_state_dict(tensors, strict=not pretrained)
 
 
 def save(folder: Path, model: ALBEF) -> None:
@@ -211,8 +232,3 @@ def _part(name: str) -> int | None:
     """Which third of a published tensor a tensor of ours is, if it is one."""
     found = re.search(r"vision\.blocks\.\d+\.attention\.(query|key|value)\.", name)
     return PARTS.index(found[1]) if found else None
-
-
-def _sibling(name: str, part: str) -> str:
-    head, tensor = name.rsplit(".", 2)[::2]
-    return f"{head}.{part}.{tensor}"
