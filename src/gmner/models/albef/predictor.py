@@ -58,7 +58,7 @@ class ALBEFEntailer:
 
     def _said(self, pictures: Sequence[Picture], encoded: Sequence[Sequence[list[int]]]) -> Iterator[float]:
         """The probabilities of a few pictures' pairs, in order."""
-        seen = self.model.vision(self.codec.pixels(pictures).to(self.model.device))
+        seen = self.model.vision(self.codec.pixels(pictures).to(self.model.vision.positions))
         pairs = [(owner, pieces) for owner, texts in enumerate(encoded) for pieces in texts]
         for start in range(0, len(pairs), self.batch_size):
             owners = torch.tensor([owner for owner, _ in pairs[start : start + self.batch_size]])
