@@ -528,7 +528,10 @@ def _shown(recipe: ALBEFRecipe) -> list[training.Shown]:
 def test_a_lone_post_and_one_without_sentences_can_be_trained_on() -> None:
     recipe = ALBEFRecipe("x.", model=CONFIG, telling=Telling())
     bare = Example(id="9", text="Bob", image=RED, entities=())
-    task = recipe.prepare([POSTS[1], bare], POSTS)
+    captioned = replace(bare, caption="a red one")
+    unsaid = replace(POSTS[1], caption=None)
+    task = recipe.prepare([POSTS[1], bare, captioned, unsaid], POSTS)
+    assert len(task.shown) == 3
     for batch in task.batches(1, torch.Generator().manual_seed(0)):
         assert torch.isfinite(task(task.collate(batch)))
 

@@ -152,7 +152,9 @@ class ALBEFTask(Task):
             owners=torch.tensor([row.owner for row in rows]),
             labels=torch.tensor([row.label for row in gold + told]),
             gold=len(gold),
-            named=torch.tensor([[*pieces, *[UNMASKED] * (width - len(pieces))] for pieces in named]).view(-1, width),
+            named=torch.tensor(
+                [[*pieces, *[UNMASKED] * (width - len(pieces))] for pieces in named], dtype=torch.long
+            ).view(-1, width),
         )
 
     def _square(self, shown: Shown, draw: np.random.Generator) -> Picture:
@@ -187,7 +189,7 @@ class ALBEFTask(Task):
         logits = student.classifier(rows[:pairs, 0]).float()
         loss = self._gold_loss(logits[:gold], tensors)
         if (plan := self.recipe.telling) is not None and self.model.naming is not None:
-            # Sums over nothing are 0, means would be none: a batch may have nothing told, or nothing masked.
+            # Sums over nothing are 0, means would be none: a batch may have nothing told.
             matched = F.cross_entropy(logits[gold:], tensors.labels[gold:], reduction="sum")
             loss = loss + plan.matching * matched / max(pairs - gold, 1)
             asked = tensors.named != UNMASKED
@@ -198,6 +200,8 @@ class ALBEFTask(Task):
 
     def _gold_loss(self, logits: Float[Tensor, "gold labels"], tensors: Batch) -> Float[Tensor, ""]:
         labels = tensors.labels[: tensors.gold]
+        if not len(labels):
+            return logits.sum()  # a mean over nothing would be none
         plan, student, teacher = self.recipe.distillation, self.model.student, self.model.teacher
         if plan is None or teacher is None:
             return F.cross_entropy(logits, labels)
