@@ -17,6 +17,20 @@ class KeysValues(NamedTuple):
     keys: Float[Tensor, "batch heads rows part"]
     values: Float[Tensor, "batch heads rows part"]
 
+    def then(self, more: "KeysValues") -> "KeysValues":
+        """These rows and behind them `more`."""
+        return KeysValues(*(torch.cat(pair, 2) for pair in zip(self, more, strict=True)))
+
+
+def split_heads(rows: Float[Tensor, "batch rows width"], heads: int) -> Float[Tensor, "batch heads rows part"]:
+    """Each row in as many parts as there are heads."""
+    return rows.reshape(*rows.shape[:-1], heads, -1).transpose(1, 2)
+
+
+def merge_heads(rows: Float[Tensor, "batch heads rows part"]) -> Float[Tensor, "batch rows width"]:
+    """The inverse of `split_heads`."""
+    return rows.transpose(1, 2).flatten(2)
+
 
 class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention in `heads` heads, with biased projections. Dropout falls on the probabilities.
@@ -47,9 +61,14 @@ class MultiHeadAttention(nn.Module):
         """
         return self.read(queries, self.project(source), None if present is None else present[:, None, None])
 
-    def project(self, source: Float[Tensor, "batch keys source_width"]) -> KeysValues:
-        """The keys and values of `source`: what `read` reads, once for all."""
-        return KeysValues(self._in_heads(self.key(source)), self._in_heads(self.value(source)))
+    def project(
+        self,
+        source: Float[Tensor, "batch keys source_width"],
+        values: Float[Tensor, "batch keys source_width"] | None = None,
+    ) -> KeysValues:
+        """The keys of `source`, and the values of `values` (of `source`, if None): what `read` reads, once for all."""
+        rows = self.key(source), self.value(source if values is None else values)
+        return KeysValues(*(split_heads(projected, self.heads) for projected in rows))
 
     def read(
         self,
@@ -58,16 +77,12 @@ class MultiHeadAttention(nn.Module):
         allowed: Bool[Tensor, "#batch #heads #queries keys"] | None = None,
     ) -> Float[Tensor, "batch queries width"]:
         """What each query reads from the rows of `memory` that it is `allowed` to (all, if None; at least one)."""
-        query, dropout = self._in_heads(self.query(queries)), self.dropout if self.training else 0.0
+        query, dropout = split_heads(self.query(queries), self.heads), self.dropout if self.training else 0.0
         if query.device.type == "cpu" and query.dtype == torch.bfloat16 and torch.is_grad_enabled():
             read = plain_attention(query, *memory, allowed, dropout)
         else:
             read = F.scaled_dot_product_attention(query, *memory, attn_mask=allowed, dropout_p=dropout)
-        out: Tensor = self.out(read.transpose(1, 2).flatten(2))
-        return out
-
-    def _in_heads(self, rows: Float[Tensor, "batch rows width"]) -> Float[Tensor, "batch heads rows part"]:
-        out: Tensor = rows.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # type: ignore[no-untyped-call]
+        out: Tensor = self.out(merge_heads(read))
         return out
 
 
@@ -148,3 +163,42 @@ class FusionBlock(Block):
         """`text` after reading its own `present` rows and then the picture's keys and values of `fusion`."""
         attended = self.attend(text, text, present)
         return self.feed(self.fusion_norm(attended + self.dropout(self.fusion.read(attended, picture))))
+
+
+class DecoderBlock(nn.Module):
+    """One layer of a decoder (Vaswani et al. 2017): rows read themselves, then a source, norms behind each sub-layer.
+
+    The rows so far are `KeysValues`, so that a sequence may come row by row.
+    """
+
+    def __init__(self, width: int, heads: int, inner_width: int, dropout: float = 0.1, eps: float = 1e-12) -> None:
+        super().__init__()
+        self.attention = MultiHeadAttention(width, heads, dropout)
+        self.attention_norm = nn.LayerNorm(width, eps)
+        self.cross = MultiHeadAttention(width, heads, dropout)
+        self.cross_norm = nn.LayerNorm(width, eps)
+        self.inner = nn.Linear(width, inner_width)
+        self.outer = nn.Linear(inner_width, width)
+        self.outer_norm = nn.LayerNorm(width, eps)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        rows: Float[Tensor, "batch rows width"],
+        visible: Bool[Tensor, "#batch 1 rows all"] | None,
+        source: KeysValues,
+        present: Bool[Tensor, "batch keys"],
+        past: KeysValues | None = None,
+    ) -> tuple[Float[Tensor, "batch rows width"], KeysValues]:
+        """The new rows, and the keys and values of all rows so far.
+
+        `past` are the rows before, if any; `visible` says which of all rows each new row reads (all, if None);
+        `source` is `cross.project(...)` of what is read beside them, of which the rows that are `present` are seen.
+        """
+        seen = self.attention.project(rows)
+        if past is not None:
+            seen = past.then(seen)
+        rows = self.attention_norm(rows + self.dropout(self.attention.read(rows, seen, visible)))
+        rows = self.cross_norm(rows + self.dropout(self.cross.read(rows, source, present[:, None, None])))
+        rows = self.outer_norm(rows + self.dropout(self.outer(F.gelu(self.inner(rows)))))
+        return rows, seen
