@@ -8,6 +8,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def split_heads(rows: Float[Tensor, "batch rows width"], heads: int) -> Float[Tensor, "batch heads rows part"]:
+    """Each row in as many parts as there are heads."""
+    return rows.reshape(*rows.shape[:-1], heads, -1).transpose(1, 2)
+
+
+def merge_heads(rows: Float[Tensor, "batch heads rows part"]) -> Float[Tensor, "batch rows width"]:
+    """The inverse of `split_heads`."""
+    return rows.transpose(1, 2).flatten(2)
+
+
 class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention in `heads` heads, with biased projections. Dropout falls on the probabilities."""
 
@@ -33,7 +43,7 @@ class MultiHeadAttention(nn.Module):
         Absent rows have probability 0 exactly. Released code adds -10000 to their scores, which is the same in fp32.
         """
         projected = (self.query(queries), self.key(source), self.value(source))
-        query, key, value = (rows.unflatten(-1, (self.heads, -1)).transpose(1, 2) for rows in projected)
+        query, key, value = (split_heads(rows, self.heads) for rows in projected)
         read = F.scaled_dot_product_attention(
             query,
             key,
@@ -41,7 +51,7 @@ class MultiHeadAttention(nn.Module):
             attn_mask=None if present is None else present[:, None, None],
             dropout_p=self.dropout if self.training else 0.0,
         )
-        out: Tensor = self.out(read.transpose(1, 2).flatten(2))
+        out: Tensor = self.out(merge_heads(read))
         return out
 
 
