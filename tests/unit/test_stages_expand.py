@@ -7,10 +7,11 @@ import pytest
 from tests.unit.speaking import Speaker
 
 from gmner.config import to_dict
+from gmner.expression import Form
 from gmner.llm import LLM, LLMSettings, Replay
 from gmner.llm.request import asked
 from gmner.prompts import Prompt, read_prompt
-from gmner.stages.expand import NO_MODEL, Expander, Form
+from gmner.stages.expand import NO_MODEL, Expander
 from gmner.types import Entity, Example, Prediction
 
 ADA = Entity("Ada Lovelace", "PER", 0, 12)

@@ -6,25 +6,15 @@ expression already keep it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Final
 
 from gmner.errors import GmnerError
+from gmner.expression import Form, write_expression
 from gmner.image import Picture
 from gmner.llm import Answer, Progress, Provider, Request
 from gmner.prompts import Prompt, read_prompt
 from gmner.stages.stage import Stage, with_note
 from gmner.types import Entity, Prediction
-
-Form = Literal["paper", "released", "expansion", "name"]
-
-FORMS: Final[dict[Form, str]] = {
-    "paper": "{name} ({type}) - {expansion}",
-    "released": "{name}({type})-{expansion}",
-    "expansion": "{expansion}",
-    "name": "{name} ({type})",
-}
-"""How an expression is written: as the paper has it, as the released files do (their models were trained on that), and
-the two halves that the paper's Table X compares. Only `name` needs no language model."""
 
 NO_MODEL: Final = "no language model is configured: referring expressions are names and types"
 
@@ -87,10 +77,10 @@ class Expander(Stage):
 
     def _expanded(self, entity: Entity, answer: Answer) -> Entity:
         text = " ".join(answer.text.split())
-        expression = FORMS[self.form].format(name=entity.text, type=entity.type, expansion=text)
+        expression = write_expression(entity, self.form, text)
         source = f"{answer.model}, expansion prompt {self.prompt.version}"
         return replace(entity, expression=expression, provenance={**entity.provenance, self.name: source})
 
 
 def _named(entity: Entity) -> Entity:
-    return replace(entity, expression=FORMS["name"].format(name=entity.text, type=entity.type))
+    return replace(entity, expression=write_expression(entity, "name", ""))

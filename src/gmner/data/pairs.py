@@ -1,0 +1,70 @@
+"""What visual entailment and visual grounding learn from: each gold entity as an expression beside its picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from gmner.expression import Form, expression_of
+from gmner.types import Box, Example, Mask
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class EntailmentPair:
+    """A picture and an expression, and whether the picture shows it: a row of the paper's D(VE).
+
+    `picture` is the post's image reference, `caption` its one-line caption, if it has one.
+    """
+
+    id: str
+    picture: "str | PathLike[str] | bytes | Image | np.ndarray"
+    expression: str
+    caption: str | None
+    visible: bool
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A picture and an expression that it shows, and where: a row of the paper's D(VG).
+
+    `boxes` are all gold boxes, of which any counts as right; `masks` are the gold masks, if there are any.
+    """
+
+    id: str
+    picture: "str | PathLike[str] | bytes | Image | np.ndarray"
+    expression: str
+    boxes: tuple[Box, ...]
+    masks: tuple[Mask, ...] = ()
+
+    @property
+    def label(self) -> Box:
+        """The one box that is learned: the largest."""
+        return max(self.boxes, key=lambda box: box.area)
+
+
+def entailment_pairs(examples: Sequence[Example], form: Form = "paper") -> list[EntailmentPair]:
+    """A row for every gold mention of every post that has a picture (specs/riveg.md, section 3).
+
+    The data set's reader has joined boxes with mentions by their surface strings, so `visible` is the released rule.
+    """
+    return [
+        EntailmentPair(example.id, example.image, expression_of(entity, form), example.caption, entity.visible)
+        for example in examples
+        if example.image is not None
+        for entity in example.entities or ()
+    ]
+
+
+def references(examples: Sequence[Example], form: Form = "paper") -> list[Reference]:
+    """A row for every gold mention that has a box, of every post that has a picture (specs/riveg.md, section 4)."""
+    return [
+        Reference(example.id, example.image, expression_of(entity, form), entity.boxes, entity.masks)
+        for example in examples
+        if example.image is not None
+        for entity in example.entities or ()
+        if entity.boxes
+    ]
