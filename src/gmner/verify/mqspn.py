@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -14,10 +14,11 @@ from gmner.errors import UnknownNameError
 from gmner.metrics.protocols.mqspn import Quadruple, tally_quadruples
 from gmner.metrics.score import averaged
 from gmner.models.mqspn import released_data
+from gmner.models.mqspn.batch import PLACE, Posts
 from gmner.models.mqspn.criterion import RELEASED_CRITERION, CriterionConfig, cost, criterion, losses, match
 from gmner.models.mqspn.decoding import RELEASED_DECODING, decode
 from gmner.models.mqspn.outputs import IMPOSSIBLE, TYPES, Gold, Outputs
-from gmner.models.mqspn.released import Posts, ReleasedConfig, ReleasedMQSPN, Sight, States, visibility
+from gmner.models.mqspn.released import ReleasedConfig, ReleasedMQSPN, Sight, States, visibility
 from gmner.models.mqspn.weights import from_published, published_name
 from gmner.training.uncorrected import UncorrectedAdamW, stage_factors
 from gmner.types import ENTITY_TYPES, Box
@@ -46,7 +47,7 @@ def checks(fixture: Fixture) -> list[Comparison]:
 
 def network(fixture: Fixture) -> ReleasedMQSPN:
     """The network that a file describes, with its weights."""
-    sizes = {ours: int(fixture.number(theirs)) for ours, theirs in _SIZES.items()}
+    sizes: dict[str, Any] = {ours: int(fixture.number(theirs)) for ours, theirs in _SIZES.items()}
     masks = fixture.facts["config"]["masks"]
     sights = [
         Sight(
@@ -57,8 +58,8 @@ def network(fixture: Fixture) -> ReleasedMQSPN:
         for part in ("backbone", "decoder")
     ]
     attention = bool(fixture.facts["config"]["use_entity_attention"])
-    config = ReleasedConfig(**sizes, query_attention=attention, backbone_sight=sights[0], decoder_sight=sights[1])
-    model = ReleasedMQSPN(config)
+    config = replace(ReleasedConfig(), **sizes, query_attention=attention)
+    model = ReleasedMQSPN(replace(config, backbone_sight=sights[0], decoder_sight=sights[1]))
     model.load_state_dict(from_published(fixture.under("weight/"), model.state_dict()))
     return model.eval()
 
@@ -83,10 +84,12 @@ def posts(fixture: Fixture) -> Posts:
     return Posts(
         pieces=fixture["input/encodings"],
         segments=fixture["input/seg_encoding"],
+        shapes=torch.zeros_like(fixture["input/encodings"]),
         attention=fixture["input/context_masks"],
         word_of_piece=torch.where(belongs.any(1), belongs.to(torch.uint8).argmax(1), -1),
         words=fixture["input/token_masks"],
-        crops=fixture["input/aux_imgs"],
+        looks=fixture["input/aux_imgs"],
+        places=torch.zeros(*fixture["input/region_mask"].shape, PLACE),
         regions=fixture["input/region_mask"],
     )
 

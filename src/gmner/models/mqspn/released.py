@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gmner.models.mqspn.heads import HEAD_DROPOUT, Pointer
+from gmner.models.mqspn.batch import Posts
+from gmner.models.mqspn.heads import HEAD_DROPOUT, Pointer, pool_words
 from gmner.models.mqspn.outputs import TYPES, Outputs
 from gmner.nn.attention import merge_heads, split_heads
 
@@ -55,6 +56,7 @@ class ReleasedConfig:
         dropout: of the text parts.
         query_attention: queries also attend to each other after each decoder layer.
         backbone_sight, decoder_sight: what attends to queries.
+        pretrained: begin with BERT and CLIP; otherwise all weights are random.
     """
 
     vocabulary: int = 28996
@@ -72,28 +74,12 @@ class ReleasedConfig:
     query_attention: bool = False
     backbone_sight: Sight = Sight()
     decoder_sight: Sight = Sight()
+    pretrained: bool = True
 
     @property
     def crop(self) -> int:
         """Pixels of a crop a side."""
         return CELLS * self.patch
-
-
-class Posts(NamedTuple):
-    """A batch of posts as tensors, padded on the right."""
-
-    pieces: Int64[Tensor, "batch pieces"]
-    segments: Int64[Tensor, "batch pieces"]
-    attention: Bool[Tensor, "batch pieces"]
-    word_of_piece: Int64[Tensor, "batch pieces"]
-    """The word that a sub-word belongs to, -1 for special tokens and padding."""
-    words: Bool[Tensor, "batch words"]
-    crops: Float[Tensor, "batch regions 3 side side"]
-    regions: Bool[Tensor, "batch regions"]
-
-    def to(self, device: torch.device) -> "Posts":
-        """The same on another device."""
-        return Posts(*(tensor.to(device) for tensor in self))
 
 
 class Streams(NamedTuple):
@@ -345,7 +331,7 @@ class ReleasedMQSPN(nn.Module):
     def states(self, posts: Posts) -> States:
         """Everything below the heads."""
         batch = len(posts.pieces)
-        embedded = Streams(self.text(posts.pieces, posts.segments), self.queries(batch), self.picture(posts.crops))
+        embedded = Streams(self.text(posts.pieces, posts.segments), self.queries(batch), self.picture(posts.looks))
         position = self.positions(batch)
         backbone = self._backbone(embedded, position, visibility(posts.attention, self.config, decoder=False))
         text, queries, picture = backbone[-1]
@@ -382,10 +368,10 @@ class ReleasedMQSPN(nn.Module):
     def outputs(self, streams: Streams, posts: Posts) -> Outputs:
         """What the heads say of one decoder layer."""
         words, queries, picture = streams
-        start = self.start(queries, words, posts.words)
-        end = self.end(queries, words, posts.words)
+        [start] = self.start(queries, words, posts.words)
+        [end] = self.end(queries, words, posts.words)
         crops = picture[:, 1:].reshape(len(picture), self.config.regions, -1)
-        region = self.region(queries, crops, posts.regions)
+        [region] = self.region(queries, crops, posts.regions)
         return Outputs(self.types(queries, words, posts.words, start, end), start, end, region)
 
 
@@ -405,13 +391,3 @@ def visibility(
     among = (~alone & sight.queries_see_others) | (alone & sight.queries_see_themselves)
     seen = torch.cat([among.new_full((length, queries), sight.words_see_queries), among])
     return torch.cat([text, seen.expand(batch, 1, -1, -1)], -1)
-
-
-def pool_words(
-    pieces: Float[Tensor, "batch pieces width"], word_of_piece: Int64[Tensor, "batch pieces"], words: int
-) -> Float[Tensor, "batch words width"]:
-    """The greatest of each number over a word's sub-words; zeros for words without any and for padding."""
-    # Rows that belong to no word meet in one more word, which is dropped.
-    index = torch.where(word_of_piece < 0, words, word_of_piece)[..., None].expand_as(pieces)
-    pooled = pieces.new_zeros(len(pieces), words + 1, pieces.shape[-1])
-    return pooled.scatter_reduce(1, index, pieces, "amax", include_self=False)[:, :words]

@@ -15,6 +15,9 @@ from gmner.types import Box
 CANDIDATES: Final = 15
 """Candidates that are looked at."""
 
+EMPTY: Final = Box(0.0, 0.0, 0.0, 0.0)
+"""What fills up a short list of candidates."""
+
 NAMELESS: Final = "N"
 """The name of a candidate that shows no annotated entity."""
 
@@ -63,7 +66,7 @@ def candidates(boxes: Sequence[Box], objects: Sequence[Named] | None) -> list[Na
     kept = list(boxes[:CANDIDATES])
     if objects is None:
         return [Named(NAMELESS, box) for box in kept]
-    kept += [Box(0.0, 0.0, 0.0, 0.0)] * (CANDIDATES - len(kept))
+    kept += [EMPTY] * (CANDIDATES - len(kept))
     listed: list[Box] = []
     names: list[str] = []
     for thing in objects:
