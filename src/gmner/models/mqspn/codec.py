@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +19,12 @@ from gmner.models.mqspn.config import MQSPNConfig
 from gmner.models.mqspn.decoding import Answer, decode
 from gmner.models.mqspn.gold import Item
 from gmner.models.mqspn.outputs import NONE, TYPES, Gold
+from gmner.nn.crops import blank, clip_features, crop, normalise
 from gmner.tagging import TokenSpan, split_words, to_entity, word_offsets, word_shape
 from gmner.types import Box, Entity, Example
 
 Features = np.ndarray
 """A detector's features of a post's candidates, (candidates, width), in their order."""
-
-CLIP_SIDE: Final = 224
 
 
 @dataclass(frozen=True)
@@ -138,14 +137,14 @@ class MQSPNCodec:
             return kept, rows, [looks.NOWHERE] * len(rows)
         if picture is None:
             boxes = []
-        side, cut = CLIP_SIDE, looks.crop
+        side, cut = 0 if self.vision is None else self.vision.config.image_size, crop
         if self.config.released is not None:
             side, cut = self.config.released.crop, looks.released_crop
         elif self.config.crops is not None:
             side = self.config.crops.side
-        crops = [looks.blank(side), *(cut(picture, box, side) for box in boxes if picture is not None)]
+        crops = [blank(side), *(cut(picture, box, side) for box in boxes if picture is not None)]
         places = [looks.NOWHERE, *(looks.place(box, picture) for box in boxes if picture is not None)]
-        return boxes, np.stack(crops) if self.vision is None else looks.clip_features(self.vision, crops), places
+        return boxes, np.stack(crops) if self.vision is None else clip_features(self.vision, crops), places
 
     def _features(self, example: Example, boxes: list[Box], feature: Features | None) -> tuple[list[Box], np.ndarray]:
         width = self.config.features
@@ -164,7 +163,7 @@ class MQSPNCodec:
         lengths = torch.tensor([len(item.pieces) for item in encoded])
         words = torch.tensor([len(item.offsets) for item in encoded])
         regions = torch.tensor([len(item.looks) for item in encoded])
-        seen = [torch.from_numpy(item.looks) if self.reads_vectors else looks.normalise(item.looks) for item in encoded]
+        seen = [torch.from_numpy(item.looks) if self.reads_vectors else normalise(item.looks) for item in encoded]
         slots = int(regions.max()) if self.config.released is None else self.config.released.regions
         pieces = _pad([item.pieces for item in encoded], self.tokenizer.pad_token_id)
         return Posts(
