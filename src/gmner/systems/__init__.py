@@ -33,6 +33,8 @@ def _segmented(**settings: Any) -> System:
     from gmner.systems import segmented
 
     return segmented.load(**settings)
+
+
 def _mqspn(**settings: Any) -> System:
     from gmner.systems import joint
 
@@ -54,6 +56,7 @@ SYSTEMS: Final[dict[str, Entry]] = {
         summary="any other system, its boxes made masks by SAM or GrabCut",
         needs="what that system needs; a SAM such as facebook/sam-vit-huge, or nothing for GrabCut",
         make=_segmented,
+    ),
     "mqspn": Entry(
         summary="MQSPN: names, types and regions as one set, found by queries among candidate regions",
         needs="a trained model; posts with candidate regions, or a detector of transformers",
