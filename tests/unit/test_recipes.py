@@ -12,6 +12,9 @@ import transformers
 from gmner.errors import ConfigError, UnknownNameError
 from gmner.models.albef.config import ALBEFConfig
 from gmner.models.albef.model import ALBEF
+from gmner.models.ofa.config import OFAConfig
+from gmner.models.ofa.model import OFA
+from gmner.models.ofa.vocabulary import learn_vocabulary
 from gmner.nn import encoders
 from gmner.training.loop import parameter_groups
 from gmner.training.recipes import RECIPES, read_recipe
@@ -85,6 +88,19 @@ def tiny_albef(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("gmner.training.albef.ALBEF", narrow)
     monkeypatch.setattr("gmner.models.albef.weights.start_from", lambda path, student, teacher: None)
+
+
+@pytest.fixture(autouse=True)
+def tiny_ofa(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OFA of any size from random weights, a few numbers wide, and a vocabulary of bytes."""
+
+    def load_published(path: Path, config: OFAConfig) -> OFA:
+        narrow = {"width": 8, "inner_width": 8, "encoder_layers": 1, "decoder_layers": 1, "heads": 1}
+        trunk = {"trunk_blocks": (1, 1, 1), "trunk_channels": 4, "trunk_width": 4}
+        return OFA(replace(config, **narrow, **trunk))
+
+    monkeypatch.setattr("gmner.models.ofa.weights.load_published", load_published)
+    monkeypatch.setattr("gmner.training.ofa.read_vocabulary", lambda folder: learn_vocabulary(["a"], 300))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

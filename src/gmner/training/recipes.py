@@ -8,12 +8,15 @@ from gmner.config import from_dict, read_values
 from gmner.errors import UnknownNameError
 from gmner.training.albef import ALBEFRecipe
 from gmner.training.mqspn import MQSPNRecipe
+from gmner.training.ofa import OFAEntailRecipe, OFAGroundRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
 from gmner.training.umt import UMTRecipe
 
 RECIPES: Final[Mapping[str, type[Any]]] = {
     "albef": ALBEFRecipe,
+    "ofa-entail": OFAEntailRecipe,
+    "ofa-ground": OFAGroundRecipe,
     "recognise": RecogniseRecipe,
     "mqspn": MQSPNRecipe,
     "umt": UMTRecipe,
