@@ -3,9 +3,23 @@
 Queries and keys come from two sources, so that the same block attends from text to text, from text to picture and back.
 """
 
+from typing import NamedTuple
+
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+class KeysValues(NamedTuple):
+    """Rows that queries read, projected and split into heads."""
+
+    keys: Float[Tensor, "batch heads rows part"]
+    values: Float[Tensor, "batch heads rows part"]
+
+    def then(self, more: "KeysValues") -> "KeysValues":
+        """These rows and behind them `more`."""
+        return KeysValues(*(torch.cat(pair, 2) for pair in zip(self, more, strict=True)))
 
 
 class MultiHeadAttention(nn.Module):
@@ -32,17 +46,34 @@ class MultiHeadAttention(nn.Module):
 
         Absent rows have probability 0 exactly. Released code adds -10000 to their scores, which is the same in fp32.
         """
-        projected = (self.query(queries), self.key(source), self.value(source))
-        query, key, value = (rows.unflatten(-1, (self.heads, -1)).transpose(1, 2) for rows in projected)
+        return self.read(queries, self.project(source), None if present is None else present[:, None, None])
+
+    def project(
+        self, source: Float[Tensor, "batch keys width"], values: Float[Tensor, "batch keys width"] | None = None
+    ) -> "KeysValues":
+        """The keys of `source`, and the values of `values` (of `source`, if None): what `read` reads, once for all."""
+        rows = self.key(source), self.value(source if values is None else values)
+        return KeysValues(*(self._in_heads(projected) for projected in rows))
+
+    def read(
+        self,
+        queries: Float[Tensor, "batch queries width"],
+        memory: "KeysValues",
+        allowed: Bool[Tensor, "#batch #heads #queries keys"] | None = None,
+    ) -> Float[Tensor, "batch queries width"]:
+        """What each query reads from the rows of `memory` that it is `allowed` to (all, if None; at least one)."""
         read = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=None if present is None else present[:, None, None],
+            self._in_heads(self.query(queries)),
+            *memory,
+            attn_mask=allowed,
             dropout_p=self.dropout if self.training else 0.0,
         )
         out: Tensor = self.out(read.transpose(1, 2).flatten(2))
         return out
+
+    def _in_heads(self, rows: Float[Tensor, "batch rows width"]) -> Float[Tensor, "batch heads rows part"]:
+        batch, count, width = rows.shape
+        return rows.view(batch, count, self.heads, width // self.heads).transpose(1, 2)
 
 
 class Block(nn.Module):
