@@ -89,7 +89,8 @@ class SeqTRCodec:
         A coordinate at the far edge belongs to the last bin. In released code it has the token of the end.
         """
         tokens = np.trunc(points / np.array(frame.padded, points.dtype) * self.config.bins)
-        return np.clip(tokens, 0, self.config.bins - 1).astype(np.int64)
+        clipped: np.ndarray = np.clip(tokens, 0, self.config.bins - 1).astype(np.int64)
+        return clipped
 
     def corners(self, frame: Frame, tokens: Int64[np.ndarray, "4"]) -> Float32[np.ndarray, "4"]:
         """The pixels of the padded picture that a box's tokens stand for: the lower edges of their bins."""
