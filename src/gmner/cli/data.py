@@ -219,6 +219,22 @@ def augment(
         typer.echo(f"{len(mixed)} posts written to {target}", err=True)
 
 
+@app.command()
+def answers(
+    source: Annotated[Path, typer.Argument(help="A data set whose entities have expansions, such as drawn posts.")],
+    target: Annotated[Path, typer.Argument(help="A .jsonl file.")],
+    model: Annotated[str, typer.Option(help="The model that is said to have answered.")] = "gold",
+) -> None:
+    """Write the entities' expansions as recorded answers of a language model, for `replay` in its settings.
+
+    Example: gmner data answers drawn answers.jsonl
+    """
+    from gmner.data import read
+    from gmner.stages.answers import write_expansions
+
+    typer.echo(f"{write_expansions(target, read(source), model)} answers written to {target}", err=True)
+
+
 def tell(report: "SidecarReport") -> None:
     """Say on stderr how well a sidecar file fitted, with the ids."""
     typer.echo(f"{report.filled} posts have got a {report.field}", err=True)
