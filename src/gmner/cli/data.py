@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmner.cli.draw import draw
+from gmner.cli.pairs import answers, ve, vg
 from gmner.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Count, check, compare, convert and draw data sets.", no_args_is_help=True)
 app.command("draw")(draw)
+app.command("ve")(ve)
+app.command("vg")(vg)
+app.command("answers")(answers)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
@@ -217,22 +221,6 @@ def augment(
     if target is not None:
         write(target, mixed)
         typer.echo(f"{len(mixed)} posts written to {target}", err=True)
-
-
-@app.command()
-def answers(
-    source: Annotated[Path, typer.Argument(help="A data set whose entities have expansions, such as drawn posts.")],
-    target: Annotated[Path, typer.Argument(help="A .jsonl file.")],
-    model: Annotated[str, typer.Option(help="The model that is said to have answered.")] = "gold",
-) -> None:
-    """Write the entities' expansions as recorded answers of a language model, for `replay` in its settings.
-
-    Example: gmner data answers drawn answers.jsonl
-    """
-    from gmner.data import read
-    from gmner.stages.answers import write_expansions
-
-    typer.echo(f"{write_expansions(target, read(source), model)} answers written to {target}", err=True)
 
 
 def tell(report: "SidecarReport") -> None:
