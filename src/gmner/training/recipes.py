@@ -8,10 +8,12 @@ from gmner.config import from_dict, read_values
 from gmner.errors import UnknownNameError
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
+from gmner.training.seqtr import SeqTRRecipe
 from gmner.training.umt import UMTRecipe
 
 RECIPES: Final[Mapping[str, type[Any]]] = {
     "recognise": RecogniseRecipe,
+    "seqtr": SeqTRRecipe,
     "umt": UMTRecipe,
 }
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from gmner.geometry import encode_mask
-from gmner.models.seqtr.config import SeqTRConfig
+from gmner.models.seqtr.config import CORNERS, SeqTRConfig
 from gmner.models.seqtr.frame import Frame, View, view
 from gmner.models.seqtr.model import PAD, Pairs
 from gmner.models.seqtr.outline import UNUSED, fill_outline
@@ -103,13 +103,13 @@ class SeqTRCodec:
         pixels: np.ndarray = self.corners(frame, tokens) / np.tile(frame.scale.astype(np.float64), 2)
         return pixels
 
-    def box(self, frame: Frame, tokens: Int64[np.ndarray, "4"]) -> Box:
-        """The box of four tokens in pixels of the original picture.
+    def box(self, frame: Frame, written: Int64[np.ndarray, " length"]) -> Box:
+        """The box that was written, in pixels of the original picture.
 
         It lies in the picture and is at least a bin wide and high. Corners in the wrong order are swapped. Released
         code takes what comes.
         """
-        corners = np.sort(self.original_corners(frame, tokens).reshape(2, 2), axis=0)
+        corners = np.sort(self.original_corners(frame, written[:CORNERS]).reshape(2, 2), axis=0)
         size = np.array(frame.original, np.float64)
         least = np.minimum(np.array(frame.padded) / frame.scale / self.config.bins, size)
         first = np.minimum(corners[0], size - least)
@@ -124,9 +124,9 @@ class SeqTRCodec:
         vertices = points.astype(np.float64) * np.array(frame.padded) / self.config.bins
         return fill_outline(vertices, frame.padded, self.config.two_points_as_box)
 
-    def mask(self, frame: Frame, tokens: Int64[np.ndarray, " coordinates"]) -> Mask:
-        """The mask of an outline's tokens in the original picture."""
-        pixels = self.canvas(frame, tokens)
+    def mask(self, frame: Frame, written: Int64[np.ndarray, " length"]) -> Mask:
+        """The mask that was written, in the original picture."""
+        pixels = self.canvas(frame, written[-self.config.tasks[-1] - 1 :])
         if not self.config.stretched_masks:
             pixels = pixels[: frame.seen[1], : frame.seen[0]]
         scaled = cv2.resize(pixels.astype(np.uint8), frame.original, interpolation=cv2.INTER_NEAREST)

@@ -3,7 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Final, Self
+
+import numpy as np
+from jaxtyping import Float32
+
+from gmner.errors import DataError
 
 _CLEAN: Final = str.maketrans("-/", "  ", ".,'!?\"()*#:;")
 
@@ -43,3 +49,39 @@ class Vocabulary:
         """
         unknown = SPECIAL.index("UNK")
         return [self.ids.get(word, unknown) for word in clean(expression).split()] or [unknown]
+
+
+def read_vectors(file: Path, vocabulary: Vocabulary, width: int) -> Float32[np.ndarray, "words width"]:
+    """The vectors of a vocabulary's words from a text file: a line for each word, the word and `width` numbers (the
+    form of GloVe). Words that it lacks have zeros, as published.
+
+    Raises:
+        DataError: the file can not be read, or a line of a wanted word has another form.
+    """
+    vectors = np.zeros((len(vocabulary.words), width), dtype=np.float32)
+    try:
+        with file.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                word, *values = line.rstrip("\n").split(" ")
+                if word in vocabulary.ids:
+                    vectors[vocabulary.ids[word]] = _numbers(values, width, f"{file}:{number}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            str(file), f"it can not be read ({error})", allowed="word vectors are a text file", todo="check the path"
+        ) from None
+    return vectors
+
+
+def _numbers(values: list[str], width: int, where: str) -> list[float]:
+    try:
+        numbers = [float(value) for value in values]
+    except ValueError:
+        numbers = []
+    if len(numbers) != width:
+        raise DataError(
+            where,
+            f"a word with {len(values)} values",
+            allowed=f"the model's words have {width} numbers (`word_width`)",
+            todo="choose another file, or set the width",
+        )
+    return numbers
