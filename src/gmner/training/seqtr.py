@@ -126,9 +126,9 @@ class SeqTRRecipe:
         expression: how expressions are written.
         start: a published SeqTR to tune; its word vectors are left out.
         darknet: a file of DarkNet's own form to start the pictures' side from, without `start`.
-        trained_units: the last parts of DarkNet that are trained; of 14 all, published the last two.
-        word_vectors: a text file of word vectors. Without it they are random.
-        train_words: train the word vectors too; published ones stay as they are.
+        trained_parts: how many of DarkNet's 14 parts, from the last, are trained on after `start` or `darknet`. With
+            neither, all are.
+        word_vectors: a text file of word vectors, which stay as they are. Without it they are random and trained.
         jitter: scale and cut training pictures at random, as published for training from scratch.
     """
 
@@ -139,9 +139,8 @@ class SeqTRRecipe:
     expression: Form = "paper"
     start: Path | None = None
     darknet: Path | None = None
-    trained_units: int = 2
+    trained_parts: int = 2
     word_vectors: Path | None = None
-    train_words: bool = False
     jitter: bool = False
 
     @property
@@ -165,12 +164,12 @@ class SeqTRRecipe:
             weights.start_from(model, self.start)
         elif self.darknet is not None:
             weights.read_darknet(model.darknet, self.darknet)
+        if self.start is not None or self.darknet is not None:
+            for part in list(model.darknet)[: len(model.darknet) - self.trained_parts]:
+                part.requires_grad_(False)
         if self.word_vectors is not None:
             vectors = read_vectors(self.word_vectors, vocabulary, self.model.word_width)
-            model.language.words.weight.data.copy_(torch.from_numpy(vectors))
-        model.language.words.requires_grad_(self.train_words)
-        for part in list(model.darknet)[: len(model.darknet) - self.trained_units]:
-            part.requires_grad_(False)
+            model.language.words.requires_grad_(False).weight.copy_(torch.from_numpy(vectors))
         return SeqTRTask(model, SeqTRCodec(self.model, vocabulary), rows["train"], rows["dev"], self.jitter)
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:

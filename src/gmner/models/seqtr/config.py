@@ -3,8 +3,13 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from gmner.errors import ConfigError
+
 Mode = Literal["boxes", "masks", "both"]
 """What a SeqTR writes: a box, the outline of a mask, or one after the other (multi-task)."""
+
+GROUPS: Final = 32
+"""Of the group norm before the transformer."""
 
 CORNERS: Final = 4
 """Coordinates of a box."""
@@ -60,6 +65,14 @@ class SeqTRConfig:
     inclusive_corners: bool = False
     two_points_as_box: bool = False
     stretched_masks: bool = False
+
+    def __post_init__(self) -> None:
+        if self.width % GROUPS or self.width % self.heads:
+            raise ConfigError(
+                f"a width of {self.width} with {self.heads} heads",
+                allowed=f"the width is a multiple of {GROUPS} (the groups of its norm) and of the heads",
+                todo="change width or heads",
+            )
 
     @property
     def end(self) -> int:
