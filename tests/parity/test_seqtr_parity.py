@@ -124,7 +124,7 @@ def test_geometry(case: dict[str, Any]) -> None:
     assert [*frame.seen[::-1]] == case["img_hw"]
     assert [*frame.padded[::-1]] == case["pad_hw"]
     assert np.tile(frame.scale, 2).tolist() == case["scale_factor"]
-    box = frame.into(Box(*case["ori_box_xyxy"]), inclusive=True)
+    box = frame.seen_box(Box(*case["ori_box_xyxy"]), inclusive=True)
     assert [*box] == pytest.approx(case["box_in_img"], abs=1e-4)
     tokens = codec.box_tokens(frame, box)
     assert tokens.tolist() == case["tokens"]

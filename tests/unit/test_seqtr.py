@@ -80,7 +80,7 @@ def test_a_box_comes_back_within_a_bin(size: tuple[int, int], data: st.DataObjec
     x1, x2 = sorted(corners[0::2])
     y1, y2 = sorted(corners[1::2])
     frame = frame_of(size, scaled_size(size, 640))
-    tokens = PUBLISHED.box_tokens(frame, frame.into(Box(x1, y1, x2, y2)))
+    tokens = PUBLISHED.box_tokens(frame, frame.seen_box(Box(x1, y1, x2, y2)))
     assert tokens.min() >= 0
     assert tokens.max() < 1000
     back = PUBLISHED.original_corners(frame, tokens)
@@ -114,8 +114,8 @@ def test_the_far_edge_is_the_last_bin_and_unused_vertices_are_ends_on_any_side()
 
 def test_released_boxes_end_at_the_last_pixels_index() -> None:
     frame = frame_of((100, 50), (640, 320))
-    assert frame.into(Box(-5, 10, 100, 60)) == pytest.approx((0, 64, 640, 320))
-    assert frame.into(Box(-5, 10, 100, 60), inclusive=True) == pytest.approx((0, 64, 633.6, 313.6))
+    assert frame.seen_box(Box(-5, 10, 100, 60)) == pytest.approx((0, 64, 640, 320))
+    assert frame.seen_box(Box(-5, 10, 100, 60), inclusive=True) == pytest.approx((0, 64, 633.6, 313.6))
 
 
 def test_padding_is_no_part_of_the_picture() -> None:

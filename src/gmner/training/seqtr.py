@@ -95,7 +95,7 @@ class SeqTRTask(Task):
         """What is seen, and the tokens to write about it."""
         view, reference = draw.row.view, draw.row.reference
         config = self.codec.config
-        box = view.frame.into(reference.label, config.inclusive_corners)
+        box = view.frame.seen_box(reference.label, config.inclusive_corners)
         mask = None if config.mode == "boxes" else _seen_mask(reference, view)
         if self.jittered:
             view, box, mask = jitter(view, box, mask, np.random.default_rng(draw.seed))

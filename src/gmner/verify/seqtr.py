@@ -119,7 +119,7 @@ def _scene(model: SeqTR, pairs: Pairs, outputs: dict[str, Tensor]) -> Scene:
         "vis_stride32": maps.coarse,
         "lang": language[:, None],
         "fused": fused,
-        "input_proj": model.project(fused),
+        "input_proj": model.narrow(fused),
         "x_mask": ~scene.present,
         "x_pos": scene.positions,
         "memory": scene.cells,

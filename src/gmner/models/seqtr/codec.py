@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from gmner.geometry import encode_mask
+from gmner.image import Picture
 from gmner.models.seqtr.config import CORNERS, SeqTRConfig
 from gmner.models.seqtr.frame import Frame, View, view
 from gmner.models.seqtr.model import PAD, Pairs
@@ -26,7 +27,7 @@ class SeqTRCodec:
     config: SeqTRConfig
     vocabulary: Vocabulary
 
-    def view(self, picture: np.ndarray) -> View:
+    def view(self, picture: Picture) -> View:
         """A picture as it is seen at inference."""
         return view(picture, self.config.side)
 

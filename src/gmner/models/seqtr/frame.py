@@ -23,7 +23,7 @@ class Frame(NamedTuple):
         """Seen pixels of an original one, in float32 as published."""
         return np.array(self.seen, np.float32) / np.array(self.original, np.float32)
 
-    def into(self, box: Box, inclusive: bool = False) -> Box:
+    def seen_box(self, box: Box, inclusive: bool = False) -> Box:
         """A box of the original picture in seen pixels, clipped; `inclusive`: to the last pixel's index."""
         corners = np.clip(np.reshape(box, (2, 2)), 0, np.array(self.original) - int(inclusive))
         return Box(*(corners * self.scale.astype(np.float64)).ravel().tolist())

@@ -86,8 +86,8 @@ class SeqTR(nn.Module):
         self.darknet = DarkNet(config.channels, config.repeats)
         self.fusion = Fusion(config.channels)
         self.language = Language(words, config.word_width, channels // 2, config.max_words)
-        self.into = nn.Conv2d(channels, width, 1)
-        self.into_norm = nn.GroupNorm(GROUPS, width)
+        self.input = nn.Conv2d(channels, width, 1)
+        self.input_norm = nn.GroupNorm(GROUPS, width)
         self.encoder = nn.ModuleList(EncoderLayer(*sizes) for _ in range(config.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(*sizes) for _ in range(config.decoder_layers))
         self.decoder_norm = nn.LayerNorm(width)
@@ -97,7 +97,7 @@ class SeqTR(nn.Module):
         self.predictor = nn.ModuleList(
             (nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, config.bins + 1))
         )
-        nn.init.kaiming_normal_(self.into.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.kaiming_normal_(self.input.weight, mode="fan_out", nonlinearity="relu")
         for parameter in (*self.encoder.parameters(), *self.decoder.parameters()):
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
@@ -129,7 +129,7 @@ class SeqTR(nn.Module):
     ) -> Scene:
         """Every expression in its picture, from what `see` gives."""
         fused = views.tanh() * self.language(words).tanh()[:, :, None, None]
-        cells = self.project(fused).flatten(2).transpose(1, 2)
+        cells = self.narrow(fused).flatten(2).transpose(1, 2)
         present = cells_inside(sizes, *views.shape[2:])
         positions = sine_positions(present, self.config.width).flatten(1, 2)
         present = present.flatten(1)
@@ -137,9 +137,9 @@ class SeqTR(nn.Module):
             cells = layer(cells, positions, present[:, None, None])
         return Scene(cells, positions, present)
 
-    def project(self, fused: Float[Tensor, "pairs channels rows columns"]) -> Float[Tensor, "pairs width rows columns"]:
+    def narrow(self, fused: Float[Tensor, "pairs channels rows columns"]) -> Float[Tensor, "pairs width rows columns"]:
         """The fused map as the encoder takes it."""
-        projected: Tensor = self.into_norm(self.into(fused))
+        projected: Tensor = self.input_norm(self.input(fused))
         return projected
 
     def forward(self, pairs: Pairs, targets: Int64[Tensor, "pairs length"]) -> Float[Tensor, "pairs length classes"]:
