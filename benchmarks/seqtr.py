@@ -55,7 +55,7 @@ def product_rate() -> float:
 
 def grounder(config: SeqTRConfig, folded: bool) -> SeqTRGrounder:
     vocabulary = Vocabulary.build(EXPRESSIONS)
-    model = SeqTR(config, len(vocabulary.words)).eval()
+    model = SeqTR(config, len(vocabulary.words)).eval().requires_grad_(False)
     if folded:
         fold(model)
     return SeqTRGrounder(model, SeqTRCodec(config, vocabulary))
