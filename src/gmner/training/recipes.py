@@ -11,6 +11,7 @@ from gmner.training.mqspn import MQSPNRecipe
 from gmner.training.ofa import OFAEntailRecipe, OFAGroundRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
+from gmner.training.seqtr import SeqTRRecipe
 from gmner.training.umt import UMTRecipe
 
 RECIPES: Final[Mapping[str, type[Any]]] = {
@@ -19,6 +20,7 @@ RECIPES: Final[Mapping[str, type[Any]]] = {
     "ofa-ground": OFAGroundRecipe,
     "recognise": RecogniseRecipe,
     "mqspn": MQSPNRecipe,
+    "seqtr": SeqTRRecipe,
     "umt": UMTRecipe,
 }
 

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from gmner.errors import CheckpointError, UnknownNameError
 from gmner.verify import albef, crf, mqspn, umt
 from gmner.verify import crf, ofa, umt
+from gmner.verify import crf, seqtr, umt
 from gmner.verify.fixture import Comparison, Fixture, read_fixture
 
 CHECKS: Final[Mapping[str, Callable[[Fixture], list[Comparison]]]] = {
@@ -18,6 +19,7 @@ CHECKS: Final[Mapping[str, Callable[[Fixture], list[Comparison]]]] = {
     "crf": crf.checks,
     "mqspn": mqspn.checks,
     "ofa": ofa.checks,
+    "seqtr": seqtr.checks,
     "umt": umt.checks,
 }
 
