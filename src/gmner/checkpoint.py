@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gmner.config import read_toml, write_toml
 from gmner.errors import CheckpointError
@@ -56,8 +56,11 @@ def load(folder: Path, kind: type[C]) -> "tuple[C, dict[str, torch.Tensor]]":
     return read_toml(kind, folder / CONFIG_FILE), read_tensors(folder / TENSOR_FILE)
 
 
-def read_tensors(path: Path) -> "dict[str, torch.Tensor]":
+def read_tensors(path: Path, *, foreign: bool = False) -> "dict[str, torch.Tensor]":
     """The named tensors of a .safetensors file, or of a PyTorch file read weights-only: no code in it ever runs.
+
+    A `foreign` PyTorch file may hold objects of any class beside the tensors (settings, meters), whole dictionaries
+    deep: each is read as an empty shell.
 
     Raises:
         CheckpointError: the file is missing, truncated, or something else (a page saved as a checkpoint, say).
@@ -70,7 +73,8 @@ def read_tensors(path: Path) -> "dict[str, torch.Tensor]":
     try:
         if path.suffix == ".safetensors":
             return load_file(str(path))
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_shells(path) if foreign else []):
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers raise whatever the damage makes them stumble over
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise CheckpointError(
@@ -83,6 +87,24 @@ def read_tensors(path: Path) -> "dict[str, torch.Tensor]":
             f"{path} holds a {type(loaded).__name__}", allowed="weights are named tensors", todo="export a state dict"
         )
     return loaded
+
+
+def _shells(path: Path) -> list[Any]:
+    """A class without code in the place of each that a PyTorch file names and that holds no tensors."""
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    class Shell:
+        def __new__(cls, *values: object, **named: object) -> "Shell":
+            return object.__new__(cls)
+
+        def __init__(self, *values: object, **named: object) -> None:
+            pass
+
+        def __setstate__(self, state: object) -> None:
+            pass
+
+    names = (name.rpartition(".") for name in get_unsafe_globals_in_checkpoint(path))
+    return [type(name, (Shell,), {"__module__": module}) for module, _, name in names]
 
 
 def compare_names(given: Iterable[str], expected: Iterable[str], what: str) -> None:

@@ -44,7 +44,7 @@ def pair_iou(left: Box, right: Box) -> float:
     return intersection / union if union > 0 else 0.0
 
 
-def clip_box(box: Box, width: int, height: int) -> Box | None:
+def clip_box(box: Box, width: float, height: float) -> Box | None:
     """The part of `box` inside an image of `width` x `height` pixels; None if nothing is inside."""
     clipped = Box(max(box.x1, 0.0), max(box.y1, 0.0), min(box.x2, float(width)), min(box.y2, float(height)))
     return clipped if clipped.width > 0 and clipped.height > 0 else None

@@ -1,5 +1,6 @@
 """Every recipe is read and prepared on three posts, with tiny random encoders in the place of those it names."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import torch
 import transformers
 
 from gmner.errors import ConfigError, UnknownNameError
+from gmner.models.ofa.config import OFAConfig
+from gmner.models.ofa.model import OFA
+from gmner.models.ofa.vocabulary import learn_vocabulary
 from gmner.nn import encoders
 from gmner.training.loop import parameter_groups
 from gmner.training.recipes import RECIPES, read_recipe
@@ -49,6 +53,19 @@ def tiny_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
     for task in {recipe.__module__ for recipe in RECIPES.values()}:
         monkeypatch.setattr(f"{task}.load_encoder", load_encoder, raising=False)
         monkeypatch.setattr(f"{task}.load_tokenizer", lambda name: tokenizer, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def tiny_ofa(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OFA of any size from random weights, a few numbers wide, and a vocabulary of bytes."""
+
+    def load_published(path: Path, config: OFAConfig) -> OFA:
+        narrow = {"width": 8, "inner_width": 8, "encoder_layers": 1, "decoder_layers": 1, "heads": 1}
+        trunk = {"trunk_blocks": (1, 1, 1), "trunk_channels": 4, "trunk_width": 4}
+        return OFA(replace(config, **narrow, **trunk))
+
+    monkeypatch.setattr("gmner.models.ofa.weights.load_published", load_published)
+    monkeypatch.setattr("gmner.training.ofa.read_vocabulary", lambda folder: learn_vocabulary(["a"], 300))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

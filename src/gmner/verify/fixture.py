@@ -111,11 +111,13 @@ class Fixture:
 
 
 def read_fixture(path: Path) -> Fixture:
-    """Read a fixture.
+    """Read a fixture: tensors with a JSON object under `fixture` in their metadata, or a `.json` with cases alone.
 
     Raises:
-        CheckpointError: the file is missing or damaged, or has no JSON object under `fixture` in its metadata.
+        CheckpointError: the file is missing or damaged, or has no JSON object.
     """
+    if path.suffix == ".json":
+        return Fixture(path, {}, _read_json(path))
     tensors = read_tensors(path)
     try:
         with safe_open(path, "pt") as file:
@@ -129,3 +131,17 @@ def read_fixture(path: Path) -> Fixture:
             todo=_TODO,
         )
     return Fixture(path, tensors, facts)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} can not be read as JSON ({error})", allowed="a fixture of cases is a JSON object", todo=_TODO
+        ) from None
+    if not isinstance(facts, dict):
+        raise CheckpointError(
+            f"{path} holds a {type(facts).__name__}", allowed="a fixture of cases is a JSON object", todo=_TODO
+        )
+    return facts
