@@ -13,6 +13,8 @@ from gmner.errors import ConfigError, UnknownNameError
 from gmner.models.ofa.config import OFAConfig
 from gmner.models.ofa.model import OFA
 from gmner.models.ofa.vocabulary import learn_vocabulary
+from gmner.models.albef.config import ALBEFConfig
+from gmner.models.albef.model import ALBEF
 from gmner.nn import encoders
 from gmner.training.loop import parameter_groups
 from gmner.training.recipes import RECIPES, read_recipe
@@ -66,6 +68,19 @@ def tiny_ofa(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("gmner.models.ofa.weights.load_published", load_published)
     monkeypatch.setattr("gmner.training.ofa.read_vocabulary", lambda folder: learn_vocabulary(["a"], 300))
+
+
+@pytest.fixture(autouse=True)
+def tiny_albef(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ALBEF of any size from random weights, a few numbers wide."""
+
+    def narrow(config: ALBEFConfig) -> ALBEF:
+        vision = replace(config.vision, width=8, depth=1, heads=1)
+        text = replace(config.text, width=8, depth=2, heads=1, inner=8, fusion_layer=1)
+        return ALBEF(replace(config, vision=vision, text=text))
+
+    monkeypatch.setattr("gmner.training.albef.ALBEF", narrow)
+    monkeypatch.setattr("gmner.models.albef.weights.start_from", lambda path, student, teacher: None)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

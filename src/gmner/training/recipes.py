@@ -7,6 +7,7 @@ from typing import Any, Final
 from gmner.config import from_dict, read_values
 from gmner.errors import UnknownNameError
 from gmner.training.ofa import OFAEntailRecipe, OFAGroundRecipe
+from gmner.training.albef import ALBEFRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
 from gmner.training.umt import UMTRecipe
@@ -14,6 +15,7 @@ from gmner.training.umt import UMTRecipe
 RECIPES: Final[Mapping[str, type[Any]]] = {
     "ofa-entail": OFAEntailRecipe,
     "ofa-ground": OFAGroundRecipe,
+    "albef": ALBEFRecipe,
     "recognise": RecogniseRecipe,
     "umt": UMTRecipe,
 }
