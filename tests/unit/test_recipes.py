@@ -15,6 +15,7 @@ from gmner.models.ofa.model import OFA
 from gmner.models.ofa.vocabulary import learn_vocabulary
 from gmner.models.albef.config import ALBEFConfig
 from gmner.models.albef.model import ALBEF
+from gmner.geometry import box_mask
 from gmner.nn import encoders
 from gmner.training.loop import parameter_groups
 from gmner.training.recipes import RECIPES, read_recipe
@@ -22,6 +23,8 @@ from gmner.types import Box, Entity, Example
 
 FILES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 PICTURE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+SEEN = Box(10, 10, 100, 200)
+MASK = box_mask(SEEN, 320, 240)
 POSTS = [
     Example(
         id=f"{number}",
@@ -31,7 +34,7 @@ POSTS = [
         description="a woman in a red dress stands in a street",
         knowledge="Ada Lovelace is a mathematician",
         entities=(
-            Entity("Ada Lovelace", "PER", 0, 12, boxes=(Box(10, 10, 100, 200),), expression="Ada (PER) - a woman"),
+            Entity("Ada Lovelace", "PER", 0, 12, boxes=(SEEN,), masks=(MASK,), expression="Ada (PER) - a woman"),
             Entity("Rome", "LOC", 20, 24, expression="Rome (LOC) - a city"),
         ),
     )

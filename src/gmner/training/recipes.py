@@ -10,6 +10,7 @@ from gmner.training.ofa import OFAEntailRecipe, OFAGroundRecipe
 from gmner.training.albef import ALBEFRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
+from gmner.training.seqtr import SeqTRRecipe
 from gmner.training.umt import UMTRecipe
 
 RECIPES: Final[Mapping[str, type[Any]]] = {
@@ -17,6 +18,7 @@ RECIPES: Final[Mapping[str, type[Any]]] = {
     "ofa-ground": OFAGroundRecipe,
     "albef": ALBEFRecipe,
     "recognise": RecogniseRecipe,
+    "seqtr": SeqTRRecipe,
     "umt": UMTRecipe,
 }
 

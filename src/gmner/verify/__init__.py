@@ -11,12 +11,14 @@ from typing import Final, NamedTuple
 from gmner.errors import CheckpointError, UnknownNameError
 from gmner.verify import crf, ofa, umt
 from gmner.verify import albef, crf, umt
+from gmner.verify import crf, seqtr, umt
 from gmner.verify.fixture import Comparison, Fixture, read_fixture
 
 CHECKS: Final[Mapping[str, Callable[[Fixture], list[Comparison]]]] = {
     "albef": albef.checks,
     "crf": crf.checks,
     "ofa": ofa.checks,
+    "seqtr": seqtr.checks,
     "umt": umt.checks,
 }
 
