@@ -10,12 +10,12 @@ import torch
 import transformers
 
 from gmner.errors import ConfigError, UnknownNameError
+from gmner.geometry import box_mask
+from gmner.models.albef.config import ALBEFConfig
+from gmner.models.albef.model import ALBEF
 from gmner.models.ofa.config import OFAConfig
 from gmner.models.ofa.model import OFA
 from gmner.models.ofa.vocabulary import learn_vocabulary
-from gmner.models.albef.config import ALBEFConfig
-from gmner.models.albef.model import ALBEF
-from gmner.geometry import box_mask
 from gmner.nn import encoders
 from gmner.training.loop import parameter_groups
 from gmner.training.recipes import RECIPES, read_recipe

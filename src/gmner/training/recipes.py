@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from gmner.config import from_dict, read_values
 from gmner.errors import UnknownNameError
-from gmner.training.ofa import OFAEntailRecipe, OFAGroundRecipe
 from gmner.training.albef import ALBEFRecipe
+from gmner.training.ofa import OFAEntailRecipe, OFAGroundRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
 from gmner.training.seqtr import SeqTRRecipe

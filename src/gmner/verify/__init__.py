@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from gmner.errors import CheckpointError, UnknownNameError
-from gmner.verify import crf, ofa, umt
-from gmner.verify import albef, crf, umt
-from gmner.verify import crf, seqtr, umt
+from gmner.verify import albef, crf, ofa, seqtr, umt
 from gmner.verify.fixture import Comparison, Fixture, read_fixture
 
 CHECKS: Final[Mapping[str, Callable[[Fixture], list[Comparison]]]] = {

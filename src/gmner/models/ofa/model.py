@@ -23,6 +23,7 @@ from gmner.models.ofa.layers import (
 from gmner.models.ofa.positions import image_buckets, patch_ids, token_buckets
 from gmner.models.ofa.trunk import Trunk
 
+
 class Encoded(NamedTuple):
     """What the encoder gives; patches come first, then text."""
 
