@@ -39,6 +39,10 @@ def _mqspn(**settings: Any) -> System:
     from gmner.systems import joint
 
     return joint.load(**settings)
+def _riveg(**settings: Any) -> System:
+    from gmner.systems import riveg
+
+    return riveg.load(**settings)
 
 
 SYSTEMS: Final[dict[str, Entry]] = {
@@ -51,6 +55,11 @@ SYSTEMS: Final[dict[str, Entry]] = {
         summary="stage 1 of RiVEG: names as referring expressions, with a language model's help; grounds nothing",
         needs="a trained tagger; a language model, or recorded answers of one",
         make=_plim,
+    ),
+    "riveg": Entry(
+        summary="RiVEG: referring expressions, visual entailment, visual grounding, masks from the boxes",
+        needs="trained parts: a tagger, OFA or ALBEF, OFA or SeqTR, SAM; a language model, or recorded answers of one",
+        make=_riveg,
     ),
     "segmented": Entry(
         summary="any other system, its boxes made masks by SAM or GrabCut",
