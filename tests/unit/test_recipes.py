@@ -81,23 +81,6 @@ def tiny_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-
-
-
-@pytest.fixture(autouse=True)
-def tiny_ofa(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OFA of any size from random weights, a few numbers wide, and a vocabulary of bytes."""
-
-    def load_published(path: Path, config: OFAConfig) -> OFA:
-        narrow = {"width": 8, "inner_width": 8, "encoder_layers": 1, "decoder_layers": 1, "heads": 1}
-        trunk = {"trunk_blocks": (1, 1, 1), "trunk_channels": 4, "trunk_width": 4}
-        return OFA(replace(config, **narrow, **trunk))
-
-    monkeypatch.setattr("gmner.models.ofa.weights.load_published", load_published)
-    monkeypatch.setattr("gmner.training.ofa.read_vocabulary", lambda folder: learn_vocabulary(["a"], 300))
-
-
-@pytest.fixture(autouse=True)
 def tiny_albef(monkeypatch: pytest.MonkeyPatch) -> None:
     """ALBEF of any size from random weights, a few numbers wide."""
 

@@ -39,6 +39,8 @@ def _mqspn(**settings: Any) -> System:
     from gmner.systems import joint
 
     return joint.load(**settings)
+
+
 def _riveg(**settings: Any) -> System:
     from gmner.systems import riveg
 

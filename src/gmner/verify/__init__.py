@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 
 from gmner.errors import CheckpointError, UnknownNameError
 from gmner.verify import albef, crf, mqspn, ofa, seqtr, umt
-from gmner.verify import albef, crf, ofa, seqtr, umt
 from gmner.verify.fixture import Comparison, Fixture, read_fixture
 
 CHECKS: Final[Mapping[str, Callable[[Fixture], list[Comparison]]]] = {
