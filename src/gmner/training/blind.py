@@ -1,7 +1,9 @@
 """Training a blind reader: cross-entropy of what can be seen, and of which boxes are right where something can."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -9,14 +11,17 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from gmner.errors import ConfigError
+from gmner.models.blind import weights
 from gmner.models.blind.boxes import choose_boxes, overlapping, relative_boxes
-from gmner.models.blind.codec import BlindCodec, Encoded
+from gmner.models.blind.codec import BlindCodec, Encoded, answered
 from gmner.models.blind.config import BlindConfig
 from gmner.models.blind.model import Blind, Logits, Names, Posts
 from gmner.nn.encoders import load_encoder, load_tokenizer
-from gmner.training.loop import Task
+from gmner.training.loop import Task, TrainingConfig
+from gmner.training.recipe import Tested
 from gmner.training.temperature import cool, temperature
-from gmner.types import Box, Entity, Example
+from gmner.types import Box, Entity, Example, Prediction
 
 
 class Sample(NamedTuple):
@@ -95,6 +100,85 @@ class BlindTask(Task):
     def evaluate(self) -> dict[str, float]:
         return score(judge(self.model, self.codec, self.dev))
 
+    def save(self, folder: Path) -> None:
+        calibrate(self.model, self.codec, self.dev)
+        weights.save(folder, self.model)
+
+
+@dataclass(frozen=True)
+class BlindRecipe:
+    """A blind reader, trained on gold entities.
+
+    Args:
+        about: one sentence for the reader.
+        task: what is trained.
+        model: the reader's settings.
+        training: the loop's settings.
+        frozen: prefixes of parameter names that keep the weights of the encoder.
+        box_weight: weight of the boxes' loss beside that of groundability.
+    """
+
+    about: str
+    task: Literal["blind"] = "blind"
+    model: BlindConfig = field(default_factory=BlindConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    frozen: tuple[str, ...] = ()
+    box_weight: float = 3.0
+
+    @property
+    def reads_knowledge(self) -> bool:
+        return False
+
+    def prepare(self, train: Sequence[Example], dev: Sequence[Example]) -> BlindTask:
+        """A new reader on its encoder; its boxes are chosen on `train`.
+
+        Raises:
+            ConfigError: no entity of `train` has a region in a picture whose size is known.
+            TextError: a text has more sub-words than the window.
+        """
+        regions = [own for post in train for e in post.entities or () if (own := relative_boxes(post, e))]
+        if not regions:
+            raise ConfigError(
+                "no training post has both boxes and an `image_size`",
+                allowed="boxes are learned as shares of the picture",
+                todo="train on a data set with boxes, such as Twitter-GMNER",
+            )
+        torch.manual_seed(self.training.seed)
+        model = Blind(self.model, load_encoder(self.model.encoder))
+        for name, parameter in model.named_parameters():
+            if any(name.startswith(prefix) for prefix in self.frozen):
+                parameter.requires_grad = False
+        boxes = choose_boxes(regions, self.model.boxes)
+        shares = overlapping(regions, [Box(*box) for box in boxes.tolist()]).mean(0)
+        model.set_boxes(torch.from_numpy(boxes), torch.from_numpy(shares))
+        codec = BlindCodec(self.model, load_tokenizer(self.model.encoder))
+        return BlindTask(model, codec, train, dev, self.box_weight)
+
+    def test(self, folder: Path, test: Sequence[Example]) -> Tested:
+        """Measures on the gold entities of the test split. With these given there is no F1 to report."""
+        model, codec = weights.load(folder)
+        return Tested(
+            predict(model, codec, test),
+            (),
+            score(judge(model, codec, test)),
+        )
+
+
+def predict(model: Blind, codec: BlindCodec, examples: Sequence[Example]) -> list[Prediction]:
+    """The gold entities of every post, with P(visible), and with a box where that is the likelier answer."""
+    found = codec.predict(model, examples, [example.entities or () for example in examples])
+    return [
+        Prediction(
+            example=example,
+            entities=tuple(
+                answered(replace(entity, boxes=(), masks=()), judgement, example.image_size)
+                for entity, judgement in zip(example.entities or (), judgements, strict=True)
+            ),
+            image_size=example.image_size,
+        )
+        for example, judgements in zip(examples, found, strict=True)
+    ]
+
 
 def samples(codec: BlindCodec, examples: Sequence[Example]) -> list[Sample]:
     """The posts that have gold entities."""
@@ -111,25 +195,6 @@ def truth(batch: Sequence[Sample], boxes: Sequence[Box]) -> tuple[Tensor, Tensor
     visible = [float(entity.visible) for sample in batch for entity in sample.entities]
     hits: Bool[np.ndarray, "names boxes"] = overlapping([own for s in batch for own in s.regions], boxes)
     return torch.tensor(visible), torch.from_numpy(hits).float()
-
-
-def build(
-    config: BlindConfig,
-    train: Sequence[Example],
-    dev: Sequence[Example],
-    frozen: Sequence[str] = (),
-    box_weight: float = 3.0,
-    seed: int = 42,
-) -> BlindTask:
-    """The task of training a new blind reader; parameters whose names start with one of `frozen` are not trained."""
-    torch.manual_seed(seed)
-    model = Blind(config, load_encoder(config.encoder))
-    for name, parameter in model.named_parameters():
-        if any(name.startswith(prefix) for prefix in frozen):
-            parameter.requires_grad = False
-    regions = [relative_boxes(example, entity) for example in train for entity in example.entities or ()]
-    model.boxes.copy_(torch.from_numpy(choose_boxes([own for own in regions if own], config.boxes)))
-    return BlindTask(model, BlindCodec(config, load_tokenizer(config.encoder)), train, dev, box_weight)
 
 
 @torch.inference_mode()
@@ -151,7 +216,7 @@ def judge(model: Blind, codec: BlindCodec, examples: Sequence[Example], batch_si
 
 
 def score(judged: Judged) -> dict[str, float]:
-    """In percent: gold entities answered right, groundability told right, and chosen boxes right of what can be seen."""
+    """In percent: gold entities answered right, groundability told right, and boxes right of what can be seen."""
     seen = judged.visible > 0.5
     probability = judged.logits.visible.double().sigmoid()
     best = judged.logits.hits.max(1)
@@ -161,6 +226,7 @@ def score(judged: Judged) -> dict[str, float]:
     return {
         "answered_right": 100 * float(right.double().mean()),
         "groundable_accuracy": 100 * float(((probability > 0.5) == seen).double().mean()),
+        "groundable_majority": 100 * float(torch.maximum(seen.double().mean(), (~seen).double().mean())),
         "box_accuracy": 100 * float(hit[seen].double().mean()),
     }
 

@@ -1,7 +1,7 @@
 """Posts and their names to tensors, and tensors to judgements, for training and inference alike."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -39,6 +39,17 @@ class Judgement(NamedTuple):
         return self.visible * self.hit > 1 - self.visible
 
 
+def answered(entity: Entity, judgement: Judgement, image_size: tuple[int, int] | None) -> Entity:
+    """The entity with its P(visible), and with the box if giving it is the likelier answer.
+
+    Where the picture's size is not known the box is in shares of it, as of a picture of one pixel: whether there is a
+    box must not depend on whether a size is known (Twitter-GMNER knows it for annotated pictures only).
+    """
+    width, height = image_size or (1, 1)
+    box = Box(*(side * scale for side, scale in zip(judgement.box, (width, height, width, height), strict=True)))
+    return replace(entity, groundable=judgement.visible, boxes=(box,) if judgement.boxed else ())
+
+
 @dataclass(frozen=True)
 class BlindCodec:
     """Between posts with names and a blind reader's tensors, for one tokenizer."""
@@ -56,7 +67,8 @@ class BlindCodec:
             return []
         texts = self._pieces([example.text for example in examples])
         captions = self._pieces([(example.caption or "") * self.config.caption for example in examples])
-        descriptions = self._pieces([(example.description or "") * self.config.description for example in examples])
+        read = bool(self.config.description)
+        descriptions = self._pieces([(example.description or "") * read for example in examples])
         return [
             self._encode(example, found, *parts)
             for example, found, *parts in zip(examples, names, texts, captions, descriptions, strict=True)
@@ -83,14 +95,13 @@ class BlindCodec:
         for entity, (first, last) in zip(entities, spans, strict=True):
             marks[first:last] = [1 + ENTITY_TYPES.index(entity.type)] * (last - first)
         marks[0] = SENTENCE
-        for part, mark in ((caption, CAPTION), (description, DESCRIPTION)):
-            if part.ids and (fitting := part.ids[: self.config.window - len(pieces) - 1]):
+        for words, mark in ((caption.ids, CAPTION), (description.ids[: self.config.description], DESCRIPTION)):
+            if fitting := words[: max(self.config.window - len(pieces) - 1, 0)]:
                 pieces += [*fitting, *end]
                 marks += [mark] * (len(fitting) + 1)
         types = [ENTITY_TYPES.index(entity.type) for entity in entities]
-        return Encoded(
-            pieces, marks, [(*span, *rest) for span, *rest in zip(spans, types, places(entities), strict=True)]
-        )
+        names = zip(spans, types, places(entities), strict=True)
+        return Encoded(pieces, marks, [(first, last, kind, place) for (first, last), kind, place in names])
 
     def batch(self, encoded: Sequence[Encoded]) -> tuple[Posts, Names]:
         """Posts padded to the longest of them, and all their names."""

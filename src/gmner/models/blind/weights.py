@@ -6,7 +6,7 @@ from gmner import checkpoint
 from gmner.models.blind.codec import BlindCodec
 from gmner.models.blind.config import BlindConfig
 from gmner.models.blind.model import Blind
-from gmner.nn.changes import apply, changes
+from gmner.nn.changes import apply, changes, expected
 from gmner.nn.encoders import load_encoder, load_tokenizer
 
 
@@ -23,5 +23,6 @@ def load(folder: Path) -> tuple[Blind, BlindCodec]:
     """
     config, tensors = checkpoint.load(folder, BlindConfig)
     model = Blind(config, load_encoder(config.encoder))
+    checkpoint.compare_names(tensors, expected(model, tensors), str(folder))
     apply(model, tensors, str(folder))
     return model.eval(), BlindCodec(config, load_tokenizer(config.encoder))

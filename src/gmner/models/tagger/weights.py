@@ -6,7 +6,7 @@ from gmner import checkpoint
 from gmner.models.tagger.codec import TaggerCodec
 from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Tagger
-from gmner.nn.changes import apply, changes
+from gmner.nn.changes import apply, changes, expected
 from gmner.nn.encoders import load_encoder, load_tokenizer
 
 
@@ -23,5 +23,6 @@ def load(folder: Path) -> tuple[Tagger, TaggerCodec]:
     """
     config, tensors = checkpoint.load(folder, TaggerConfig)
     model = Tagger(config, load_encoder(config.encoder))
+    checkpoint.compare_names(tensors, expected(model, tensors), str(folder))
     apply(model, tensors, str(folder))
     return model.eval(), TaggerCodec(config, load_tokenizer(config.encoder))
