@@ -104,8 +104,7 @@ def answers(posts: Sequence[Example], judged: Judged) -> list[Prediction]:
         Prediction(
             example=post,
             entities=tuple(
-                answered(replace(entity, boxes=(), masks=()), one, post.image_size)
-                for entity, one in zip(post.entities or (), found, strict=True)
+                answered(entity, one, post.image_size) for entity, one in zip(post.entities or (), found, strict=True)
             ),
             image_size=post.image_size,
         )

@@ -27,6 +27,7 @@ from gmner.models.tagger.model import Tagger
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.stages.words import NO_SIZE, JudgeByWords
 from gmner.systems import load
+from gmner.systems.blind import Blindfold
 from gmner.training.blind import BlindRecipe, calibrate, judge, score
 from gmner.training.loop import TrainingConfig, train
 from gmner.types import Box, Entity, Example, Prediction
@@ -261,6 +262,14 @@ def test_gold_and_the_pictures_size_decide_nothing(tagger: Path, trained: Path) 
     for one, other in zip(sized, bare, strict=True):
         assert [entity.groundable for entity in one.entities] == [entity.groundable for entity in other.entities]
         assert [len(entity.boxes) for entity in one.entities] == [len(entity.boxes) for entity in other.entities]
+
+
+def test_it_goes_on_from_names_that_are_given(tagger: Path, trained: Path) -> None:
+    system = load("blind", tagger=str(tagger), reader=str(trained))
+    assert isinstance(system, Blindfold)
+    gold = [replace(post, image_size=(100, 100)) for post in TOY]
+    found = system.between("words").predict(gold)
+    assert evaluate(gold, found)["gmner"].f1 == 1
 
 
 def test_without_a_reader_it_is_the_plainest_floor(tagger: Path) -> None:

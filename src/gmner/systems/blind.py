@@ -15,9 +15,9 @@ from typing import Any
 from gmner.config import from_dict
 from gmner.errors import GmnerError
 from gmner.stages.recognise import TaggerRecogniser
-from gmner.stages.stage import Stage
 from gmner.stages.words import JudgeByWords
-from gmner.systems.system import System, refuse_others
+from gmner.systems.cascade import Cascade
+from gmner.systems.system import refuse_others
 from gmner.types import Example, Prediction
 
 
@@ -35,15 +35,12 @@ class BlindSettings:
 
 
 @dataclass(frozen=True)
-class Blindfold(System):
-    """Stages in order, as in a cascade, none of which gets a picture.
+class Blindfold(Cascade):
+    """A cascade that opens no picture.
 
     Of a picture there is known what the post states: its caption and description, and its size, which scales boxes
     and decides nothing.
     """
-
-    stages: tuple[Stage, ...]
-    name: str = "blind"
 
     def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
         refuse_others(examples)
@@ -74,4 +71,4 @@ def load(**settings: Any) -> Blindfold:
     """
     chosen = from_dict(BlindSettings, settings)
     recogniser = TaggerRecogniser.load(chosen.tagger)
-    return Blindfold((recogniser, *([JudgeByWords.load(chosen.reader)] if chosen.reader else [])))
+    return Blindfold("blind", (recogniser, *([JudgeByWords.load(chosen.reader)] if chosen.reader else [])))

@@ -171,7 +171,7 @@ def predict(model: Blind, codec: BlindCodec, examples: Sequence[Example]) -> lis
         Prediction(
             example=example,
             entities=tuple(
-                answered(replace(entity, boxes=(), masks=()), judgement, example.image_size)
+                answered(entity, judgement, example.image_size)
                 for entity, judgement in zip(example.entities or (), judgements, strict=True)
             ),
             image_size=example.image_size,

@@ -47,7 +47,7 @@ def answered(entity: Entity, judgement: Judgement, image_size: tuple[int, int] |
     """
     width, height = image_size or (1, 1)
     box = Box(*(side * scale for side, scale in zip(judgement.box, (width, height, width, height), strict=True)))
-    return replace(entity, groundable=judgement.visible, boxes=(box,) if judgement.boxed else ())
+    return replace(entity, groundable=judgement.visible, boxes=(box,) if judgement.boxed else (), masks=())
 
 
 @dataclass(frozen=True)
