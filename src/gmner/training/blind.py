@@ -1,7 +1,7 @@
 """Training a blind reader: cross-entropy of what can be seen, and of which boxes are right where something can."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
