@@ -233,7 +233,7 @@ def main() -> None:
             reports[name].append(
                 {protocol: evaluate(gold, predictions, protocol=protocol) for protocol in ("span", "riveg")}
             )
-    print("\n| gold names | groundable accuracy | box accuracy | answered right |\n| --- | ---: | ---: | ---: |")
+    print("\n| gold names | groundable accuracy | grounding precision | answered right |\n| --- | ---: | ---: | ---: |")
     for name, rows in gold_rows.items():
         print(f"| {name} | {' | '.join(spread(column) for column in zip(*rows, strict=True))} |")
     print("\n| recognised names, test | MNER | EEG | GMNER | GMNER, riveg | GMNER less the floor's (95 %), p |")

@@ -203,7 +203,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "answered_right": 100,
         "groundable_accuracy": 100,
         "groundable_majority": 50,
-        "box_accuracy": 100,
+        "grounding_precision": 100,
     }
     return folder
 

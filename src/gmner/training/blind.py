@@ -227,7 +227,7 @@ def score(judged: Judged) -> dict[str, float]:
         "answered_right": 100 * float(right.double().mean()),
         "groundable_accuracy": 100 * float(((probability > 0.5) == seen).double().mean()),
         "groundable_majority": 100 * float(torch.maximum(seen.double().mean(), (~seen).double().mean())),
-        "box_accuracy": 100 * float(hit[seen].double().mean()),
+        "grounding_precision": 100 * float(hit[seen].double().mean()),
     }
 
 
