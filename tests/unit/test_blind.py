@@ -133,6 +133,8 @@ def test_the_stage_tells_where_boxes_are_shares(blind: tuple[Blind, BlindCodec])
         assert large.boxes[0] == pytest.approx((200 * box.x1, 100 * box.y1, 200 * box.x2, 100 * box.y2))
         assert replace(small, boxes=()) == replace(large, boxes=())
     assert not any(entity.visible for entity in unseen.entities)
+    [untold] = stage([replace(draft, example=replace(POST, caption=None))], [None])
+    assert untold.notes == ("the post has no caption: what can be seen was judged without",)
 
 
 def test_boxes_are_shares_of_the_picture() -> None:
@@ -191,7 +193,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rates = dict.fromkeys(("inner", "visible", "hits", "mark_embedding", "type_embedding"), 1e-2)
     recipe = BlindRecipe(
         about="A toy.",
-        model=BlindConfig(boxes=5, hidden=16),
+        model=BlindConfig(boxes=5, hidden=16, description=0),
         training=TrainingConfig(epochs=4, batch_size=4, lr=1e-3, lr_groups=rates, seed=1),
         frozen=("encoder",),
     )
@@ -215,9 +217,14 @@ def test_it_learns_a_toy_language(trained: Path) -> None:
     assert score(judged)["groundable_accuracy"] == 100
 
 
-def test_without_boxes_there_is_nothing_to_learn() -> None:
+def test_without_boxes_or_words_there_is_nothing_to_learn() -> None:
+    recipe = BlindRecipe(about="A toy.", model=BlindConfig(description=8))
     with pytest.raises(ConfigError, match="no training post has both boxes"):
-        BlindRecipe(about="A toy.").prepare([POST], [POST])
+        recipe.prepare([POST], [POST])
+    with pytest.raises(ConfigError, match="the recipe reads a caption, and no training post has one"):
+        recipe.prepare([replace(POST, caption=None)], [POST])
+    with pytest.raises(ConfigError, match="reads a description"):
+        recipe.prepare(TOY, [POST])
 
 
 def test_calibration_makes_both_heads_honest(blind: tuple[Blind, BlindCodec]) -> None:

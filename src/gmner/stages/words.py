@@ -12,6 +12,7 @@ from gmner.models.blind.model import Blind
 from gmner.stages.stage import Stage, with_note
 from gmner.types import Entity, Example, Prediction
 
+NO_WORDS: Final = "the post has no {}: what can be seen was judged without"
 NO_SIZE: Final = "the picture's size is not known: boxes are shares of its width and height"
 
 
@@ -49,8 +50,11 @@ class JudgeByWords(Stage):
     def _judged(self, draft: Prediction, judgements: Sequence[Judgement]) -> Prediction:
         entities = tuple(map(self._told, draft.entities, judgements, [draft.image_size] * len(judgements)))
         judged = replace(draft, entities=entities)
+        for name in ("caption", "description"):
+            if entities and getattr(self.codec.config, name) and getattr(draft.example, name) is None:
+                judged = with_note(judged, NO_WORDS.format(name))
         if draft.image_size is None and any(entity.boxes for entity in entities):
-            return with_note(judged, NO_SIZE)
+            judged = with_note(judged, NO_SIZE)
         return judged
 
     def _told(self, entity: Entity, judgement: Judgement, size: tuple[int, int] | None) -> Entity:

@@ -133,9 +133,17 @@ class BlindRecipe:
         """A new reader on its encoder; its boxes are chosen on `train`.
 
         Raises:
-            ConfigError: no entity of `train` has a region in a picture whose size is known.
+            ConfigError: no entity of `train` has a region in a picture whose size is known, or what the reader is to
+                read of pictures is in no post.
             TextError: a text has more sub-words than the window.
         """
+        for name in ("caption", "description"):
+            if getattr(self.model, name) and all(getattr(post, name) is None for post in train):
+                raise ConfigError(
+                    f"the recipe reads a {name}, and no training post has one",
+                    allowed="a reader is trained on posts that have what it reads",
+                    todo=f"give the posts {name}s (gmner data convert --{name}s), or drop it from the recipe",
+                )
         regions = [own for post in train for e in post.entities or () if (own := relative_boxes(post, e))]
         if not regions:
             raise ConfigError(
