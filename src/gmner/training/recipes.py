@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from gmner.config import from_dict, read_values
 from gmner.errors import UnknownNameError
+from gmner.training.albef import ALBEFRecipe
 from gmner.training.blind import BlindRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
 from gmner.training.umt import UMTRecipe
 
 RECIPES: Final[Mapping[str, type[Any]]] = {
+    "albef": ALBEFRecipe,
     "blind": BlindRecipe,
     "recognise": RecogniseRecipe,
     "umt": UMTRecipe,
