@@ -30,6 +30,7 @@ POSTS = [
         id=f"{number}",
         text="Ada Lovelace visits Rome",
         image=PICTURE,
+        image_size=(320, 240),
         caption="a woman in a street",
         description="a woman in a red dress stands in a street",
         knowledge="Ada Lovelace is a mathematician",

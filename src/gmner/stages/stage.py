@@ -24,6 +24,7 @@ class Stage(Protocol):
     | entail    | `groundable` of each entity, a probability                |
     | ground    | `boxes` of each entity that is judged groundable          |
     | segment   | `masks` of each entity that has boxes                     |
+    | words     | `groundable` and `boxes` without a picture                |
 
     A stage holds weights and settings but no state between calls. It gives one draft for each that it takes, in the
     same order, and what it says of a draft does not depend on the other drafts of the call.

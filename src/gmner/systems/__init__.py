@@ -17,6 +17,12 @@ class Entry:
     make: Callable[..., System]
 
 
+def _blind(**settings: Any) -> System:
+    from gmner.systems import blind
+
+    return blind.load(**settings)
+
+
 def _lite(**settings: Any) -> System:
     from gmner.systems import lite
 
@@ -48,6 +54,11 @@ def _riveg(**settings: Any) -> System:
 
 
 SYSTEMS: Final[dict[str, Entry]] = {
+    "blind": Entry(
+        summary="the floor: says what can be seen, and where, from words alone; it never opens a picture",
+        needs="a trained tagger; a trained blind reader, without which every entity is called ungroundable",
+        make=_blind,
+    ),
     "lite": Entry(
         summary="tagger, faces, lettering and GrabCut in a cascade: the offline default, rough",
         needs="nothing",

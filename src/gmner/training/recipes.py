@@ -9,6 +9,7 @@ from gmner.errors import UnknownNameError
 from gmner.training.albef import ALBEFRecipe
 from gmner.training.mqspn import MQSPNRecipe
 from gmner.training.ofa import OFAEntailRecipe, OFAGroundRecipe
+from gmner.training.blind import BlindRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
 from gmner.training.seqtr import SeqTRRecipe
@@ -18,6 +19,7 @@ RECIPES: Final[Mapping[str, type[Any]]] = {
     "albef": ALBEFRecipe,
     "ofa-entail": OFAEntailRecipe,
     "ofa-ground": OFAGroundRecipe,
+    "blind": BlindRecipe,
     "recognise": RecogniseRecipe,
     "mqspn": MQSPNRecipe,
     "seqtr": SeqTRRecipe,
