@@ -51,26 +51,26 @@ def read_toml(kind: type[C], path: Path, overrides: Sequence[str] = ()) -> C:
     Raises:
         ConfigError: the file is missing or not TOML, or a setting is wrong (see `from_dict`).
     """
-    values = read_values(path)
-    for override in overrides:
-        _override(values, override)
-    return from_dict(kind, values)
+    return from_dict(kind, read_values(path, overrides))
 
 
-def read_values(path: Path) -> dict[str, Any]:
-    """The settings of a TOML file as they stand there.
+def read_values(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The settings of a TOML file as they stand there, changed by overrides such as `training.epochs=3`.
 
     Raises:
-        ConfigError: the file is missing or not TOML.
+        ConfigError: the file is missing or not TOML, or an override is not `key=value`.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
             f"{path}: {error.strerror}", allowed="settings come from a readable TOML file", todo="check the path"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}", allowed="settings are TOML in UTF-8", todo="mend the file") from None
+    for override in overrides:
+        _override(values, override)
+    return values
 
 
 def write_toml(config: Any, path: Path) -> None:

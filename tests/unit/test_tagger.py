@@ -22,7 +22,7 @@ from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.stages.recognise import TaggerRecogniser
 from gmner.tagging import illegal_steps, word_offsets
 from gmner.training.loop import TrainingConfig, parameter_groups, train
-from gmner.training.recognise import accuracy, build, calibrate, groundable_logits
+from gmner.training.recognise import RecogniseRecipe, accuracy, calibrate, groundable_logits
 from gmner.types import Box, Entity, Example, Prediction
 
 POSTS = (
@@ -276,7 +276,8 @@ def test_training_learns_a_toy_language_and_keeps_the_best_epoch(tmp_path: Path)
         for name in names
         for place in ("Rome", "Oslo", "Lima")
     ]
-    task = build(TaggerConfig(), posts[:-3], posts[-3:], frozen=("encoder.embeddings",), seed=1)
+    recipe = RecogniseRecipe("", training=TrainingConfig(seed=1), frozen=("encoder.embeddings",))
+    task = recipe.prepare(posts[:-3], posts[-3:])
     history = train(task, config, tmp_path)
     best = max(epoch.scores["mner_f1"] for epoch in history)
     assert best > 95

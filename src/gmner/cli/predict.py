@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from gmner.config import read_values
 from gmner.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gmner.systems.system import System
 
 
 def predict(
@@ -18,6 +21,10 @@ def predict(
     target: Annotated[Path | None, typer.Option("--output", help="Where the rows with entities go.")] = None,
     system: Annotated[str, typer.Option(help="Which system; `gmner systems` lists them.")] = "lite",
     config: Annotated[Path | None, typer.Option(help="A TOML file with the system's settings.")] = None,
+    first: Annotated[
+        str | None, typer.Option("--from-stage", help="Go on from the rows of a run that stopped before this stage.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to-stage", help="Stop after this stage.")] = None,
     people: Annotated[bool, typer.Option("--people/--no-people", help="Ground names of people or not.")] = True,
     windows: Annotated[bool, typer.Option("--windows", help="Read too long texts in stretches.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the post as one JSON row.")] = False,
@@ -45,28 +52,47 @@ def predict(
             allowed="one post takes --text, --image, --json and --show, a file of posts --input and --output",
             todo=f"drop {' and '.join(given)}",
         )
+    if source is not None and target is None:
+        raise ConfigError("--input without --output", allowed="a file of posts gives a file", todo="add --output FILE")
     # Only what was asked for is passed on: not every system has these settings.
     settings: dict[str, Any] = {**({} if people else {"people": False}), **({"windows": True} if windows else {})}
     if config is not None:
         settings = {**read_values(config), **settings}
-    if source is not None:
-        _file(source, target, system, settings)
-        return
-    _post(text or "", image, system, settings, as_json, picture)
+    if picture is not None:
+        from gmner.show import check_target
 
-
-def _post(
-    text: str, image: Path | None, system: str, settings: dict[str, Any], as_json: bool, picture: Path | None
-) -> None:
-    from gmner.data.rows import row_from_prediction
-    from gmner.show import WIDE, check_target, save_overlay, text_table
+        check_target(picture)
     from gmner.systems import load
+
+    ready = _part(load(system, **settings), first, last)
+    if source is not None and target is not None:
+        _file(source, target, ready)
+        return
+    _post(text or "", image, ready, as_json, picture)
+
+
+def _part(system: "System", first: str | None, last: str | None) -> "System":
+    """The system, or the part of its stages that was asked for."""
+    from gmner.systems.cascade import Cascade
+
+    if first is None and last is None:
+        return system
+    if not isinstance(system, Cascade):
+        raise ConfigError(
+            f"--from-stage or --to-stage for the system {system.name!r}",
+            allowed="only a cascade has stages",
+            todo="drop them, or choose another system",
+        )
+    return system.between(first, last)
+
+
+def _post(text: str, image: Path | None, system: "System", as_json: bool, picture: Path | None) -> None:
+    from gmner.data.rows import row_from_prediction
+    from gmner.show import WIDE, save_overlay, text_table
     from gmner.types import Example
 
-    if picture is not None:
-        check_target(picture)
     example = Example(text=text, image=image)
-    [prediction] = load(system, **settings).predict([example])
+    [prediction] = system.predict([example])
     if as_json:
         typer.echo(json.dumps(row_from_prediction(prediction), ensure_ascii=False))
     else:
@@ -77,13 +103,10 @@ def _post(
         save_overlay(picture, prediction)
 
 
-def _file(source: Path, target: Path | None, system: str, settings: dict[str, Any]) -> None:
-    if target is None:
-        raise ConfigError("--input without --output", allowed="a file of posts gives a file", todo="add --output FILE")
+def _file(source: Path, target: Path, system: "System") -> None:
     from gmner.batch.files import predict_file
-    from gmner.systems import load
 
-    summary = predict_file(load(system, **settings), source, target)
+    summary = predict_file(system, source, target)
     typer.echo(f"{summary}", err=True)
     if summary.errors and not summary.posts:
         raise typer.Exit(1)

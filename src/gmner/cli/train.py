@@ -15,6 +15,9 @@ def train(
     recipe: Annotated[Path, typer.Argument(help="A TOML file, such as those in recipes/.")],
     data: Annotated[Path, typer.Option(help="The data set's folder.")],
     output: Annotated[Path, typer.Option(help="The folder that the model is written to.")],
+    images: Annotated[
+        Path | None, typer.Option(help="The folder of the pictures, <image id>.jpg, if posts don't name their own.")
+    ] = None,
     knowledge: Annotated[
         Path | None, typer.Option(help="A folder of knowledge files, for recipes whose model reads knowledge.")
     ] = None,
@@ -30,46 +33,34 @@ def train(
     """
     import torch
 
-    from gmner.config import read_toml
     from gmner.data import write_rows
     from gmner.errors import ConfigError
-    from gmner.models.tagger import weights
     from gmner.report.card import Card, CardEpoch, card_scores, write_card
     from gmner.report.provenance import commit, data_version, machine
     from gmner.training.loop import train as run
-    from gmner.training.recipe import Recipe
-    from gmner.training.recognise import build, calibrate, predict, score
+    from gmner.training.recipes import read_recipe
 
     revision = commit()  # before the training: files may change while it runs
     torch.set_num_threads(threads)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    plan = read_toml(Recipe, recipe, changes or ())
-    if knowledge is not None and not plan.model.knowledge:
+    plan = read_recipe(recipe, changes or ())
+    if knowledge is not None and not plan.reads_knowledge:
         raise ConfigError(
-            f"--knowledge {knowledge} for a recipe with model.knowledge = false",
+            f"--knowledge {knowledge} for a recipe that reads none",
             allowed="only a model that reads knowledge is trained with it",
             todo="drop --knowledge, or choose another recipe",
         )
-    train_split, dev, test = (_read(data, split, knowledge) for split in ("train", "dev", "test"))
-    if plan.model.knowledge and all(post.knowledge is None for post in train_split):
-        raise ConfigError(
-            f"the recipe has model.knowledge = true, and no training post of {data} has any",
-            allowed="a model that reads knowledge is trained on posts that have it",
-            todo="give --knowledge with a folder of it, or rows with the key `knowledge`",
-        )
-    task = build(plan.model, train_split, dev, plan.frozen, plan.groundable_weight, plan.training.seed)
+    train_split, dev, test = (_read(data, split, images, knowledge) for split in ("train", "dev", "test"))
+    task = plan.prepare(train_split, dev)
     history = run(task, plan.training, output)
     from accelerate import PartialState  # whose absence `run` has told by now
 
     if not PartialState().is_main_process:
         return  # of several processes all hold the same weights, and one writes them
-    calibrate(task.model, task.codec, dev)
-    weights.save(output, task.model)
-    model, codec = weights.load(output)  # what is scored is what was written
-    predictions = predict(model, codec, test)
-    write_rows(output / "test.jsonl", predictions)
+    task.save(output)
+    tested = plan.test(output, test)  # what is scored is what was written
+    write_rows(output / "test.jsonl", tested.predictions)
     found = data_version(test, data.name)
-    measures = score(model, codec, test, predictions)
     card = Card(
         system=recipe.stem,
         about=plan.about,
@@ -85,8 +76,8 @@ def train(
         posts=len(test),
         machine=machine(),
         seconds=sum(epoch.seconds for epoch in history),
-        scores=card_scores(test, predictions, ["mner"]),
-        measures={name: round(value, 4) for name, value in measures.items() if name != "mner_f1"},
+        scores=card_scores(test, tested.predictions, tested.tasks) if tested.tasks else (),
+        measures={name: round(value, 4) for name, value in tested.measures.items()},
         epochs=tuple(CardEpoch(epoch.number, epoch.loss, epoch.seconds, epoch.scores) for epoch in history),
     )
     write_card(output / "card.json", card)
@@ -94,12 +85,12 @@ def train(
     typer.echo(card.markdown())
 
 
-def _read(data: Path, split: str, knowledge: Path | None) -> "list[Example]":
+def _read(data: Path, split: str, images: Path | None, knowledge: Path | None) -> "list[Example]":
     from gmner.cli.data import tell
     from gmner.data import read, with_knowledge
     from gmner.data.splits import split_files
 
-    examples = read(data, split=split)
+    examples = read(data, split, images)
     if knowledge is not None:
         examples, report = with_knowledge(examples, split_files(knowledge)[split])
         tell(report)

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from gmner.errors import GmnerError
+from gmner.errors import GmnerError, UnknownNameError
 from gmner.image import Picture, open_image
+from gmner.stages.given import GivenEntities
 from gmner.stages.stage import Stage
 from gmner.systems.system import System, refuse_others
 from gmner.types import Example, Prediction
@@ -36,6 +37,25 @@ class Cascade(System):
     def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
         refuse_others(examples)
         return [result for posts in self._admitted(examples) for result in self._run(posts)]
+
+    def between(self, first: str | None = None, last: str | None = None) -> "Cascade":
+        """The part of the cascade from the stage `first` to the stage `last`, each by its name and both included.
+
+        A part that does not begin at the beginning goes on from what the posts have: the rows of an earlier run, with
+        the entities that it found, their expressions and judgements.
+
+        Raises:
+            UnknownNameError: there is no such stage, or `last` comes before `first`.
+        """
+        names = [stage.name for stage in self.stages]
+        for name in (first, last):
+            if name is not None and name not in names:
+                raise UnknownNameError("stage", name, names)
+        start = 0 if first is None else names.index(first)
+        end = len(names) if last is None else len(names) - names[::-1].index(last)
+        if end <= start:
+            raise UnknownNameError(f"stage after {first}", str(last), names[start:])
+        return replace(self, stages=((GivenEntities(),) if start else ()) + self.stages[start:end])
 
     def _run(self, posts: Sequence[Admitted]) -> list[Prediction | GmnerError]:
         """Send the posts that could be read through the stages; the others keep their errors."""

@@ -106,16 +106,19 @@ def build(settings: PlimSettings) -> Cascade:
     return Cascade("plim", stages(settings))
 
 
-def stages(settings: PlimSettings) -> tuple[Stage, ...]:
-    """The stages in order, for a cascade that goes on from them; raises as `load` does."""
-    recogniser = TaggerRecogniser.load(settings.tagger)
+def stages(settings: PlimSettings, gold: Stage | None = None) -> tuple[Stage, ...]:
+    """The stages in order, for a cascade that goes on from them; raises as `load` does.
+
+    `gold` is a stage that is told the entities: then no tagger is loaded, and no knowledge asked for.
+    """
+    recogniser = gold or TaggerRecogniser.load(settings.tagger)
     model = None if settings.llm is None else provider(settings.llm)
     found: list[Stage] = []
     if settings.caption is not None:
         found.append(CaptionStage(_captioner(settings.caption, "caption"), "caption"))
     if settings.description is not None:
         found.append(CaptionStage(_captioner(settings.description, "description"), "description"))
-    if recogniser.codec.config.knowledge:
+    if isinstance(recogniser, TaggerRecogniser) and recogniser.codec.config.knowledge:
         if settings.knowledge:
             found.append(RecordedKnowledge.load(settings.knowledge))
         else:

@@ -62,7 +62,7 @@ class TrainingConfig:
 
 
 class Task(nn.Module):
-    """What is trained: its batches, their loss, and the score on the development data."""
+    """What is trained: its batches, their loss, the score on the development data, and how it is kept."""
 
     model: nn.Module
 
@@ -81,6 +81,10 @@ class Task(nn.Module):
     @abstractmethod
     def evaluate(self) -> dict[str, float]:
         """Scores on the development data; the first one chooses the best epoch."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Put the last touches to the trained model, and write it into `folder`."""
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,24 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from gmner.errors import ConfigError
 from gmner.metrics import evaluate
+from gmner.models.tagger import weights
 from gmner.models.tagger.codec import Encoded, TaggerCodec, gold_spans
 from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Sentences, Spans, Tagger
 from gmner.nn.encoders import load_encoder, load_tokenizer
-from gmner.training.loop import Task
+from gmner.training.loop import Task, TrainingConfig
+from gmner.training.recipe import Tested
 from gmner.types import Example, Prediction
 
 
@@ -82,23 +87,61 @@ class RecogniseTask(Task):
     def evaluate(self) -> dict[str, float]:
         return score(self.model, self.codec, self.dev, predict(self.model, self.codec, self.dev))
 
+    def save(self, folder: Path) -> None:
+        calibrate(self.model, self.codec, self.dev)
+        weights.save(folder, self.model)
 
-def build(
-    config: TaggerConfig,
-    train: Sequence[Example],
-    dev: Sequence[Example],
-    frozen: Sequence[str] = (),
-    groundable_weight: float = 0.2,
-    seed: int = 42,
-) -> RecogniseTask:
-    """The task of training a new tagger; parameters whose names start with one of `frozen` are not trained."""
-    torch.manual_seed(seed)
-    model = Tagger(config, load_encoder(config.encoder))
-    for name, parameter in model.named_parameters():
-        if any(name.startswith(prefix) for prefix in frozen):
-            parameter.requires_grad = False
-    codec = TaggerCodec(config, load_tokenizer(config.encoder))
-    return RecogniseTask(model, codec, codec.encode(train), dev, groundable_weight)
+
+@dataclass(frozen=True)
+class RecogniseRecipe:
+    """A tagger, trained to recognise.
+
+    Args:
+        about: one sentence for the reader.
+        task: what is trained.
+        model: the tagger's settings.
+        training: the loop's settings.
+        frozen: prefixes of parameter names that keep the weights of the encoder.
+        groundable_weight: weight of the groundable head's loss beside the CRF's.
+    """
+
+    about: str
+    task: Literal["recognise"] = "recognise"
+    model: TaggerConfig = field(default_factory=TaggerConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    frozen: tuple[str, ...] = ()
+    groundable_weight: float = 0.2
+
+    @property
+    def reads_knowledge(self) -> bool:
+        return self.model.knowledge
+
+    def prepare(self, train: Sequence[Example], dev: Sequence[Example]) -> RecogniseTask:
+        """A new tagger on its encoder; parameters whose names start with one of `frozen` are not trained.
+
+        Raises:
+            ConfigError: the tagger reads knowledge, and no training post has any.
+        """
+        if self.model.knowledge and all(post.knowledge is None for post in train):
+            raise ConfigError(
+                "the recipe has model.knowledge = true, and no training post has any knowledge",
+                allowed="a model that reads knowledge is trained on posts that have it",
+                todo="give --knowledge with a folder of it, or rows with the key `knowledge`",
+            )
+        torch.manual_seed(self.training.seed)
+        model = Tagger(self.model, load_encoder(self.model.encoder))
+        for name, parameter in model.named_parameters():
+            if any(name.startswith(prefix) for prefix in self.frozen):
+                parameter.requires_grad = False
+        codec = TaggerCodec(self.model, load_tokenizer(self.model.encoder))
+        return RecogniseTask(model, codec, codec.encode(train), dev, self.groundable_weight)
+
+    def test(self, folder: Path, test: Sequence[Example]) -> Tested:
+        """MNER, and the accuracy of the groundable head on gold entities."""
+        model, codec = weights.load(folder)
+        predictions = predict(model, codec, test)
+        measures = score(model, codec, test, predictions)
+        return Tested(predictions, ("mner",), {name: x for name, x in measures.items() if name != "mner_f1"})
 
 
 def predict(model: Tagger, codec: TaggerCodec, examples: Sequence[Example]) -> list[Prediction]:

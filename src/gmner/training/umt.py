@@ -1,16 +1,23 @@
 """Training UMT: the likelihood of the labels and, at half weight, of the untyped ones of the span branch."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from gmner.image import Picture
 from gmner.metrics import evaluate
+from gmner.models.umt import weights
 from gmner.models.umt.codec import Encoded, UMTCodec
+from gmner.models.umt.config import UMTConfig
 from gmner.models.umt.model import UMT, Labels, Posts
-from gmner.training.loop import Task
+from gmner.nn.encoders import load_encoder, load_tokenizer
+from gmner.training.loop import Task, TrainingConfig
+from gmner.training.pictures import open_picture
+from gmner.training.recipe import Tested
 from gmner.types import Example, Prediction
 
 
@@ -63,6 +70,55 @@ class UMTTask(Task):
             return self.model.losses(states, labels, posts.attention).total
 
     def evaluate(self) -> dict[str, float]:
-        found = self.codec.predict(self.model, self.dev, self.dev_pictures)
-        predictions = [Prediction(example=e, entities=entities) for e, entities in zip(self.dev, found, strict=True)]
+        predictions = predict(self.model, self.codec, self.dev, self.dev_pictures)
         return {"mner_f1": 100 * evaluate(self.dev, predictions, tasks=("mner",))["mner"].f1}
+
+    def save(self, folder: Path) -> None:
+        weights.save(folder, self.model)
+
+
+@dataclass(frozen=True)
+class UMTRecipe:
+    """A UMT, trained to recognise.
+
+    Args:
+        about: one sentence for the reader.
+        task: what is trained.
+        model: UMT's settings; `encoder` and `vision` say what it starts from.
+        training: the loop's settings.
+    """
+
+    about: str
+    task: Literal["umt"] = "umt"
+    model: UMTConfig = field(default_factory=UMTConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    @property
+    def reads_knowledge(self) -> bool:
+        return False
+
+    def prepare(self, train: Sequence[Example], dev: Sequence[Example]) -> UMTTask:
+        """A new UMT on its encoders.
+
+        Raises:
+            ImageError: a picture is missing or damaged.
+            TextError: a sentence has more sub-words than the window.
+        """
+        torch.manual_seed(self.training.seed)
+        model = UMT(self.model, load_encoder(self.model.encoder), load_encoder(self.model.vision))
+        codec = UMTCodec(self.model, load_tokenizer(self.model.encoder))
+        encoded = [item for post in train for item in codec.encode([post], [open_picture(post)])]
+        return UMTTask(model, codec, encoded, dev, [open_picture(post) for post in dev])
+
+    def test(self, folder: Path, test: Sequence[Example]) -> Tested:
+        """MNER on the test split."""
+        model, codec = weights.load(folder)
+        return Tested(predict(model, codec, test, [open_picture(post) for post in test]), ("mner",), {})
+
+
+def predict(
+    model: UMT, codec: UMTCodec, examples: Sequence[Example], pictures: Sequence[Picture | None]
+) -> list[Prediction]:
+    """What a UMT finds in every example."""
+    found = codec.predict(model, examples, pictures)
+    return [Prediction(example=example, entities=entities) for example, entities in zip(examples, found, strict=True)]

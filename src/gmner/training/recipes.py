@@ -1,0 +1,31 @@
+"""Recipes by the task that they name."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from gmner.config import from_dict, read_values
+from gmner.errors import UnknownNameError
+from gmner.training.recipe import Recipe
+from gmner.training.recognise import RecogniseRecipe
+from gmner.training.umt import UMTRecipe
+
+RECIPES: Final[Mapping[str, type[Any]]] = {
+    "recognise": RecogniseRecipe,
+    "umt": UMTRecipe,
+}
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a TOML file, changed by overrides such as `training.epochs=3`.
+
+    Raises:
+        ConfigError: the file is missing or not TOML, or a setting is wrong.
+        UnknownNameError: there is no such task or setting.
+    """
+    values = read_values(path, overrides)
+    task = values.get("task", "recognise")
+    if task not in RECIPES:
+        raise UnknownNameError("task", str(task), RECIPES)
+    recipe: Recipe = from_dict(RECIPES[task], values)
+    return recipe
