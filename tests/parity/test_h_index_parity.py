@@ -13,10 +13,11 @@ from safetensors.torch import save_file
 from tests.shared import SHARED, needs_shared
 
 from gmner.errors import CheckpointError
-from gmner.models.h_index.codec import HIndexCodec, Regions
+from gmner.models.h_index.codec import HIndexCodec
 from gmner.models.h_index.config import POINTERS, SEEN, TYPE_TOKENS, HIndexConfig
 from gmner.models.h_index.sequences import read_sequence
 from gmner.models.h_index.weights import TIED, UNUSED, from_published, to_published
+from gmner.nn.regions import Regions
 from gmner.tagging import read_bio
 from gmner.types import Box, Entity, Example
 from gmner.verify import verify

@@ -20,7 +20,7 @@ class Memory(NamedTuple):
 
 def split_heads(rows: Float[Tensor, "batch rows width"], heads: int) -> Float[Tensor, "batch heads rows part"]:
     """Each row in as many parts as there are heads."""
-    return rows.view(*rows.shape[:2], heads, -1).transpose(1, 2)
+    return rows.reshape(*rows.shape[:-1], heads, -1).transpose(1, 2)
 
 
 def merge_heads(rows: Float[Tensor, "batch heads rows part"]) -> Float[Tensor, "batch rows width"]:

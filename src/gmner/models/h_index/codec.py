@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -11,25 +11,16 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from gmner.errors import TextError
-from gmner.geometry import box_iou
 from gmner.models.h_index.config import END, POINTERS, SEEN, TYPE_TOKENS, HIndexConfig
 from gmner.models.h_index.generate import Generated, generate
 from gmner.models.h_index.model import HIndex, Source, Targets, sums_above_zero
 from gmner.models.h_index.sequences import Group, Words, read_sequence, write_sequence
+from gmner.nn.crops import crop_width
+from gmner.nn.regions import Regions, region_shares
 from gmner.tagging import TokenSpan, to_entity, to_token_span, word_offsets
 from gmner.types import Box, Entity, EntityType, Example
 
-COVERS: Final = 0.5
-"""A candidate region covers an entity if it overlaps one of its boxes by more than this."""
-
 TYPES: Final[dict[int, EntityType]] = {token: kind for kind, token in TYPE_TOKENS.items()}
-
-
-class Regions(NamedTuple):
-    """A post's candidate regions as a detector gives them, the surest first."""
-
-    boxes: Sequence[Box]
-    features: Float[np.ndarray, "regions feature"]
 
 
 @dataclass(frozen=True)
@@ -119,13 +110,18 @@ class HIndexCodec:
         encoded = self.tokenizer(alone, is_split_into_words=True, add_special_tokens=False, verbose=False)["input_ids"]
         return {word: ids or [self.tokenizer.unk_token_id] for word, ids in zip(distinct, encoded, strict=True)}
 
+    @property
+    def feature_width(self) -> int:
+        """Numbers of a region's feature."""
+        return crop_width(self.config.crop) if self.config.crop else self.config.region_width
+
     def _kept(self, regions: Regions | None) -> tuple[list[Box], Float[np.ndarray, "regions feature"]]:
         """The first candidates and their features, divided by the norm of the features of all candidates together."""
         if regions is None or not len(regions.boxes):
-            return [], np.zeros((0, self.config.region_width), np.float32)
-        features = np.asarray(regions.features, np.float32)
-        norm = float(np.linalg.norm(features))
-        if self.config.normalise and norm > 0:
+            return [], np.zeros((0, self.feature_width), np.float32)
+        features = regions.features
+        norm = float(np.linalg.norm(features)) if self.config.normalise else 0.0
+        if norm > 0:
             features = features / norm
         return list(regions.boxes[: self.config.regions]), features[: self.config.regions]
 
@@ -142,9 +138,9 @@ class HIndexCodec:
             first[row, item.first] = True
         most = max(1, *(len(item.boxes) for item in encoded))  # without any, the scores of regions would be empty
         regions = torch.zeros(len(encoded), self.config.regions if self.config.released else most,
-                              self.config.region_width)  # fmt: skip
+                              self.feature_width)  # fmt: skip
         for row, item in enumerate(encoded):
-            regions[row, : len(item.boxes)] = torch.from_numpy(item.features)
+            regions[row, : len(item.boxes)] = torch.from_numpy(np.asarray(item.features, np.float32))
         counts = torch.tensor([len(item.boxes) for item in encoded])[:, None]
         there = torch.arange(regions.shape[1]) < counts
         return Source(
@@ -242,19 +238,6 @@ def region_scores(generated: Generated, row: int, label: int, *, released: bool)
     Training teaches the region to the step that reads this token; released code reads it at the step before.
     """
     return generated.regions[row, label - 1 if released else label]
-
-
-def region_shares(gold: Sequence[Box], candidates: Sequence[Box]) -> Float[np.ndarray, " candidates"]:
-    """How an entity's region is spread over the candidates: by their largest overlap with one of its boxes.
-
-    An overlap of exactly 0.5 is none, as in the score. (The released code takes the box for covered and then divides
-    zero by zero; there is nothing to reproduce.) All zero where no candidate covers a box.
-    """
-    if not gold or not candidates:
-        return np.zeros(len(candidates), np.float32)
-    overlap = box_iou(gold, candidates).max(0)
-    covering = np.where(overlap > COVERS, overlap, 0.0)
-    return np.asarray(covering / max(float(covering.sum()), COVERS), np.float32)
 
 
 def _pad(rows: Sequence[Sequence[int]], filler: int) -> Tensor:

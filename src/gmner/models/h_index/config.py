@@ -42,6 +42,8 @@ class HIndexConfig:
         dropout: share of numbers zeroed in training, of states and of attention alike.
         head_dropout: the same of what the scores are computed from.
         region_width: numbers of a region's feature.
+        crop: see regions by crops of so many pixels a side, by a small convolutional network that is trained along;
+            with 0, the published way, a detector's features are given.
         regions: most candidate regions of a post, in the detector's order; the others are not seen.
         normalise: divide a post's features by the norm of all of them together, of those that are not kept as well.
         grounded: generate `SEEN` or `UNSEEN` and a region for every entity. Off, the network is BARTMNER: words and
@@ -75,6 +77,7 @@ class HIndexConfig:
     dropout: float = 0.1
     head_dropout: float = 0.3
     region_width: int = 2048
+    crop: int = 0
     regions: int = 18
     normalise: bool = True
     grounded: bool = True

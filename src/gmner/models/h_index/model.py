@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from gmner.models.h_index.config import END, POINTERS, SEEN, HIndexConfig
 from gmner.nn.attention import Block, DecoderBlock, Memory
+from gmner.nn.crops import CropEncoder
 
 INITIAL_STD: Final = 0.02
 """Standard deviation of new weights, as BART's."""
@@ -102,7 +103,9 @@ class HIndex(nn.Module):
         self.decoder_positions = nn.Embedding(rows, config.width)
         self.decoder_norm = nn.LayerNorm(config.width, EPS)
         self.decoder = nn.ModuleList(DecoderBlock(*sizes) for _ in range(config.decoder_layers))
-        self.region_projection = nn.Linear(config.region_width, config.width)
+        self.region_projection = (
+            CropEncoder(config.crop, config.width) if config.crop else nn.Linear(config.region_width, config.width)
+        )
         self.pointer_inner = nn.Linear(config.width, config.width)
         self.pointer_outer = nn.Linear(config.width, config.width)
         self.dropout = nn.Dropout(config.dropout)
@@ -121,7 +124,7 @@ class HIndex(nn.Module):
 
     def encode(self, source: Source) -> Encoded:
         """Read regions and text (section 3, "Encoder")."""
-        projected = self.region_projection(source.regions)
+        projected = self._projected(source)
         positions = torch.arange(source.pieces.shape[1], device=self.device)
         embedded = self.embedding(source.pieces)
         text = self.encoder_norm(embedded + self.encoder_positions(positions + POSITION_OFFSET))
@@ -222,6 +225,14 @@ class HIndex(nn.Module):
         """The sub-word that the decoder reads for each token (section 1)."""
         pointed = source.pieces.gather(1, (tokens - POINTERS).clamp(min=0))
         return torch.where(tokens < POINTERS, self._label_pieces()[tokens.clamp(max=POINTERS - 1)], pointed)
+
+    def _projected(self, source: Source) -> Float[Tensor, "batch regions width"]:
+        """Regions as wide as the other states. Crops are looked at where there is a region only."""
+        if not self.config.crop:
+            projected: Tensor = self.region_projection(source.regions)
+            return projected
+        seen: Tensor = self.region_projection(source.regions[source.present])
+        return seen.new_zeros(*source.present.shape, seen.shape[-1]).masked_scatter(source.present[..., None], seen)
 
     def _label_pieces(self) -> Int64[Tensor, "8"]:
         """The sub-words of the tokens below `POINTERS`."""
