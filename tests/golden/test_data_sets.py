@@ -17,6 +17,7 @@ from gmner.data.bio import format_tweets, read_tweets
 from gmner.data.check import check
 from gmner.data.corpus import read_corpus
 from gmner.data.difference import difference
+from gmner.data.pairs import entailment_pairs, references
 from gmner.types import Example
 
 pytestmark = [needs_shared, pytest.mark.shared]
@@ -345,3 +346,16 @@ def test_dropping_leaks_from_training_on_the_older_sets(research: Research, gmne
     for name, total, leaked in (("twitter2015", 4000, 419 + 404), ("twitter2017", 3373, 439 + 482)):
         kept, dropped = drop_leaked(read(research("twitter_mner") / name, "train"), held_out)
         assert (len(kept), len(dropped)) == (total - leaked, leaked)
+
+
+def test_pairs_and_references_have_the_counts_of_table_iv(gmner: Gmner, research: Research, tmp_path: Path) -> None:
+    """VE and VG of v2.0; the paper's VE sets lack two mentions of train, three of dev, and its test sets one."""
+    posts = [replace(post, image=f"{post.id}.jpg") for post in gmner("v2")]
+    counts = {
+        split: (len(entailment_pairs(some)), len(references(some)))
+        for split in ("train", "dev", "test")
+        for some in [[post for post in posts if post.extra["split"] == split]]
+    }
+    assert counts == {"train": (11779, 4733), "dev": (2450, 991), "test": (2543, 1046)}
+    told = CliRunner().invoke(app, ["ve", str(research("twitter_gmner_v2")), str(tmp_path / "ve")])
+    assert told.exception is None and told.output.startswith("11779 rows")

@@ -14,7 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gmner.data import iterate_rows, read_examples, read_predictions, row_from_example, row_from_prediction, write_rows
+from gmner.data import (
+    iterate_rows,
+    read,
+    read_examples,
+    read_predictions,
+    row_from_example,
+    row_from_prediction,
+    write_rows,
+)
 from gmner.data.rows import SCHEMA, example_from_row, prediction_from_row
 from gmner.errors import DataError
 from gmner.geometry import decode_mask, encode_mask
@@ -411,3 +419,15 @@ def test_a_foreign_column_called_extra_is_one_error(tmp_path: Path, extra: objec
     pyarrow.parquet.write_table(pyarrow.table({"text": ["a"], "extra": [extra]}), tmp_path / "posts.parquet")
     with pytest.raises(DataError, match="not a Parquet file of posts"):
         read_examples(tmp_path / "posts.parquet")
+
+
+def test_a_folder_of_row_files_is_a_data_set(tmp_path: Path) -> None:
+    for split, ids in (("train", "ab"), ("valid", "c")):
+        write_rows(tmp_path / f"{split}.jsonl", [Example(id=name, text="Ada") for name in ids])
+    assert [(post.id, post.extra["split"]) for post in read(tmp_path)] == [("a", "train"), ("b", "train"), ("c", "dev")]
+    assert [post.id for post in read(tmp_path, "dev")] == ["c"] == [post.id for post in read(tmp_path, "valid")]
+    with pytest.raises(DataError, match="no file for the split test; it has train, dev"):
+        read(tmp_path, "test")
+    write_rows(tmp_path / "dev.parquet", [Example(id="d", text="Ada")])
+    with pytest.raises(DataError, match=r"both dev.parquet and valid.jsonl"):
+        read(tmp_path)

@@ -1,7 +1,14 @@
 """The rows that entailment and grounding learn from."""
 
-import pytest
+import json
+from dataclasses import replace
+from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from gmner.cli.main import app
+from gmner.data import write_rows
 from gmner.data.pairs import entailment_pairs, references
 from gmner.expression import Form, expression_of
 from gmner.types import Box, Entity, Example
@@ -49,3 +56,32 @@ def test_posts_without_a_picture_or_without_gold_give_no_rows() -> None:
     posts = [Example(text="Rihanna", entities=(Entity("Rihanna", "PER", 0, 7),)), Example(text="Bern", image="b.jpg")]
     assert entailment_pairs(posts) == []
     assert references(posts) == []
+
+
+def test_pairs_are_written_by_split(tmp_path: Path) -> None:
+    rows = [
+        replace(POST, image=str(tmp_path / "7.jpg"), extra={"split": "train"}),
+        Example(id="8", text="Oslo", entities=(Entity("Oslo", "LOC"),)),
+    ]
+    write_rows(tmp_path / "posts.jsonl", rows)
+    for command in ("ve", "vg"):
+        told = CliRunner().invoke(app, ["data", command, str(tmp_path / "posts.jsonl"), str(tmp_path / command)])
+        assert told.exception is None, told.output
+    [first, second] = read_lines(tmp_path / "ve" / "train.jsonl")
+    assert first == {
+        "id": "7",
+        "image": "../7.jpg",
+        "expression": "Rihanna (PER) - a singer in red",
+        "caption": "a woman on a stage",
+        "visible": True,
+    }
+    assert second["visible"] is False
+    [other] = read_lines(tmp_path / "ve" / "rows.jsonl")
+    assert (other["id"], other["image"], other["expression"]) == ("8", "8.jpg", "Oslo (LOC)")
+    [place] = read_lines(tmp_path / "vg" / "train.jsonl")
+    assert place["box"] == list(LARGE) and place["boxes"] == [list(SMALL), list(LARGE)]
+    assert not (tmp_path / "vg" / "rows.jsonl").exists()
+
+
+def read_lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

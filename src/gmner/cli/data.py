@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmner.cli.draw import draw
+from gmner.cli.pairs import answers, ve, vg
 from gmner.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Count, check, compare, convert and draw data sets.", no_args_is_help=True)
 app.command("draw")(draw)
+app.command("ve")(ve)
+app.command("vg")(vg)
+app.command("answers")(answers)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 

@@ -13,8 +13,9 @@ from gmner.data.twitter_mner import read_twitter_mner
 from gmner.errors import ConfigError, DataError
 from gmner.types import Example
 
-Format = Literal["twitter-gmner", "twitter-mner", "jsonl", "parquet"]
+Format = Literal["twitter-gmner", "twitter-mner", "rows", "jsonl", "parquet"]
 
+_ROWS: Final = (".jsonl", ".parquet")
 _SUFFIXES: Final[dict[str, Format]] = {".txt": "twitter-mner", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 
@@ -22,7 +23,8 @@ def recognise(path: str | Path) -> Format:
     """The format of a folder or file.
 
     A folder with `txt` or `xml` in it is Twitter-GMNER; one with train.txt, valid.txt (or dev.txt) or test.txt is
-    Twitter-2015 or -2017, as is a single .txt file; .jsonl and .parquet files are rows.
+    Twitter-2015 or -2017, as is a single .txt file; .jsonl and .parquet files are rows, and so is a folder with such
+    files for its splits, as drawn posts have them.
 
     Raises:
         DataError: there is no such path, or it is of none of these formats.
@@ -35,7 +37,8 @@ def recognise(path: str | Path) -> Format:
             raise DataError(
                 str(path),
                 "a folder of no known format",
-                allowed="known are Twitter-GMNER (folders txt and xml) and Twitter-2015/2017 (train, valid, test .txt)",
+                allowed="known are Twitter-GMNER (folders txt and xml), Twitter-2015/2017 (train, valid, test .txt), "
+                "and rows (train, dev, test .jsonl or .parquet)",
                 todo=f"choose among the data sets in it: {', '.join(inner)}" if inner else "check the path",
             )
         return form
@@ -75,6 +78,14 @@ def read(
         return read_twitter_gmner(path, split, images)
     if form == "twitter-mner":
         return read_twitter_mner(path, split, images, strict=strict)
+    if form == "rows":
+        files = split_files(Path(path), *_ROWS)
+        chosen = files if split is None else {name: files[name] for name in files if name == split_name(split)}
+        if not chosen:
+            raise DataError(
+                str(path), f"no file for the split {split}", allowed=f"it has {', '.join(files)}", todo="choose another"
+            )
+        return [example for name, file in chosen.items() for example in read(file, name, images)]
     examples = read_examples(path)
     if (pictures := picture_folder(images)) is not None:
         examples = [
@@ -116,4 +127,6 @@ def _folder_format(folder: Path) -> Format | None:
     """The format of a folder, if it is one of a data set."""
     if any((folder / part).is_dir() for part in (TEXT, BOXES)):
         return "twitter-gmner"
+    if split_files(folder, *_ROWS):
+        return "rows"
     return "twitter-mner" if split_files(folder) else None

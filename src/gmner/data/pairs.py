@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from gmner.data.files import replacing
+from gmner.data.jsonl import record_line
+from gmner.data.rows import relative_image
 from gmner.expression import Form, expression_of
 from gmner.types import Box, Example, Mask
 
@@ -68,3 +72,25 @@ def references(examples: Sequence[Example], form: Form = "paper") -> list[Refere
         for entity in example.entities or ()
         if entity.boxes
     ]
+
+
+def write_pairs(path: Path, rows: Sequence[EntailmentPair | Reference]) -> None:
+    """Write pairs or references as JSONL, for training code of other houses.
+
+    A row has `id`, `image` (seen from the file's folder), `expression`, and `caption` and `visible`, or `box` (the
+    label) and `boxes`.
+
+    Raises:
+        DataError: the file can not be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text("".join(record_line(_record(row, path.parent)) for row in rows), encoding="utf-8")
+
+
+def _record(row: EntailmentPair | Reference, folder: Path) -> dict[str, Any]:
+    picture = row.picture
+    image = relative_image(str(picture), folder) if isinstance(picture, str | PathLike) else None
+    shared = {"id": row.id, "image": image, "expression": row.expression}
+    if isinstance(row, EntailmentPair):
+        return {**shared, "caption": row.caption, "visible": row.visible}
+    return {**shared, "box": list(row.label), "boxes": [list(box) for box in row.boxes]}

@@ -11,7 +11,7 @@ SPLITS: Final = ("train", "dev", "test")
 SPLIT_KEY: Final = "split"
 """The key of a row (of `Example.extra`) that names the post's split."""
 
-_FILES: Final = {"train": ("train.txt",), "dev": ("dev.txt", "valid.txt"), "test": ("test.txt",)}
+_NAMES: Final = {"train": ("train",), "dev": ("dev", "valid"), "test": ("test",)}
 
 
 def split_name(name: str) -> str:
@@ -26,15 +26,16 @@ def split_name(name: str) -> str:
     return name
 
 
-def split_files(folder: Path) -> dict[str, Path]:
-    """The text file of each split that `folder` has, in the order train, dev, test.
+def split_files(folder: Path, *endings: str) -> dict[str, Path]:
+    """The file of each split that `folder` has, in the order train, dev, test; with one of the `endings`, or `.txt`.
 
     Raises:
-        DataError: the folder has both a dev.txt and a valid.txt.
+        DataError: the folder has two files for one split, such as a dev.txt and a valid.txt.
     """
     files: dict[str, Path] = {}
-    for split, names in _FILES.items():
-        present = [folder / name for name in names if (folder / name).is_file()]
+    for split, names in _NAMES.items():
+        paths = [folder / f"{name}{ending}" for name in names for ending in endings or (".txt",)]
+        present = [path for path in paths if path.is_file()]
         if len(present) > 1:
             raise DataError(
                 str(folder),
