@@ -13,7 +13,7 @@ from gmner.errors import CheckpointError
 from gmner.models.h_index.codec import HIndexCodec
 from gmner.models.h_index.config import LABEL_WORDS, HIndexConfig
 from gmner.models.h_index.model import POSITION_OFFSET, HIndex
-from gmner.nn.encoders import from_pretrained, load_tokenizer
+from gmner.nn.encoders import from_pretrained, load_encoder, load_tokenizer
 
 ENCODER: Final = "seq2seq_model.encoder.bart_encoder."
 DECODER: Final = "seq2seq_model.decoder.decoder."
@@ -132,10 +132,16 @@ def begin_with_bart(model: HIndex, trunk: str) -> None:
     Raises:
         CheckpointError: `trunk` is not at hand, is no BART, or is of another size than the model.
     """
-    from transformers import BartModel, BartTokenizerFast
+    from transformers import AutoTokenizer, BartModel
 
-    bart: Any = from_pretrained(BartModel, trunk)
-    tokenizer: Any = from_pretrained(BartTokenizerFast, trunk)
+    bart = load_encoder(trunk)
+    if not isinstance(bart, BartModel):
+        raise CheckpointError(
+            f"{trunk} is a {type(bart).__name__}",
+            allowed="H-Index begins with a BART",
+            todo="name one, or none: then training begins with random weights",
+        )
+    tokenizer: Any = from_pretrained(AutoTokenizer, trunk)  # words of labels begin without a blank
     tensors = {published_name(name): tensor for name, tensor in model.state_dict().items()}
     for name, tensor in bart.state_dict().items():
         for ours, theirs in TRUNK.items():
@@ -144,7 +150,7 @@ def begin_with_bart(model: HIndex, trunk: str) -> None:
                 tensors[renamed] = tensor
     table = tensors[published_name("embedding.weight")].clone()
     words = bart.get_input_embeddings().weight.detach()
-    table[: len(words)] = words
+    table[: len(words)] = words[: len(table)]
     for label, text in enumerate(LABEL_WORDS, model.config.first_label):
         pieces = tokenizer(text, add_special_tokens=False)["input_ids"]
         table[label] = table[pieces].mean(0)
