@@ -10,6 +10,7 @@ from gmner.errors import CheckpointError
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 CONFIG_FILE = "config.toml"
 TENSOR_FILE = "model.safetensors"
@@ -96,3 +97,20 @@ def compare_names(given: Iterable[str], expected: Iterable[str], what: str) -> N
             allowed="a checkpoint holds exactly the model's tensors",
             todo="choose the model that the checkpoint was made for",
         )
+
+
+def fill(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", what: str) -> None:
+    """Give a model the tensors of `what`, all of its own and no others.
+
+    Raises:
+        CheckpointError: names or shapes are not those of the model.
+    """
+    compare_names(tensors, model.state_dict(), what)
+    try:
+        model.load_state_dict(dict(tensors))
+    except RuntimeError as error:  # the names agree, so that it can only be the shapes
+        raise CheckpointError(
+            f"the weights of {what} are of another size than the settings say ({str(error).splitlines()[-1].strip()})",
+            allowed="the sizes in the settings are those of the weights",
+            todo="give the settings that the weights were made with",
+        ) from None

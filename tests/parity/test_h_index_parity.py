@@ -183,7 +183,7 @@ def test_preprocessing(setting: str, case: Any, expected: Any) -> None:
     regions = None
     if case["detected"] is not None:
         features = np.abs(np.random.default_rng(0).normal(size=(len(case["detected"]), 2048)))
-        regions = Regions([Box(*box) for box in case["detected"]], features)
+        regions = Regions([Box(*box) for box in case["detected"]], features, np.zeros((len(features), 5)))
     [item] = codec.encode([post(case)], [regions])
     assert len(item.pieces) == expected["src_seq_len"]
     targets = codec.targets([item])

@@ -23,7 +23,7 @@ from gmner.models.h_index.model import HIndex
 from gmner.models.h_index.sequences import Words, read_sequence, write_sequence
 from gmner.nn.crops import crop_width, look
 from gmner.nn.encoders import load_tokenizer
-from gmner.nn.regions import Regions, region_shares
+from gmner.nn.regions import Regions, places, region_shares
 from gmner.training.h_index import HIndexTask, predict
 from gmner.training.loop import TrainingConfig, train
 from gmner.types import Box, Entity, Example
@@ -85,7 +85,7 @@ def model(seed: int = 0, **changes: Any) -> HIndex:
 
 def regions(count: int = len(BOXES), seed: int = 0) -> Regions:
     features = np.random.default_rng(seed).normal(size=(count, CONFIG.region_width)).astype(np.float32)
-    return Regions(BOXES[:count], features)
+    return Regions(BOXES[:count], features, places(BOXES[:count], 80, 60))
 
 
 def posts(texts: Sequence[str] = SENTENCES) -> list[Example]:
@@ -196,7 +196,7 @@ def test_a_sentence_past_the_positions_is_refused() -> None:
 def test_the_encoder_reads_present_regions_and_the_released_one_absent_ones(released: bool) -> None:
     network, reader = model(released=released), codec(released=released, normalise=False)
     features = np.abs(regions(2).features)
-    source = reader.batch(reader.encode(POSTS[:1], [Regions(BOXES[:2], features)]))
+    source = reader.batch(reader.encode(POSTS[:1], [regions(2)._replace(features=features)]))
     changed = source.regions.clone()
     changed[:, 1] *= 2
     absent = torch.cat([source.regions, torch.zeros(1, 1, CONFIG.region_width)], 1)
@@ -384,10 +384,10 @@ def test_crops_say_what_is_where() -> None:
     picture[:20, 40:] = (255, 0, 0)
     seen = look(picture, [Box(40, 0, 80, 20), Box(0, 0, 80, 40), Box(79.9, 39.9, 80, 40)], 8)
     assert seen.features.shape == (3, crop_width(8))
-    pixels = seen.features[0, :-5].reshape(3, 8, 8)
+    pixels = seen.features[0].reshape(3, 8, 8)
     assert pixels[0].min() == 1
     assert pixels[1:].max() == 0
-    np.testing.assert_allclose(seen.features[:2, -5:], [[0.5, 0, 1, 0.5, 0.25], [0, 0, 1, 1, 1]])
+    np.testing.assert_allclose(seen.places[:2], [[0.5, 0, 1, 0.5, 0.25], [0, 0, 1, 1, 1]])
 
 
 def test_crops_are_seen_where_there_is_a_region_only() -> None:
@@ -411,7 +411,9 @@ def test_it_learns_words_regions_and_types(tmp_path: Path) -> None:
         where = BOXES[[0, 1, 3][list(order).index(colours[colour])]]
         entities = (Entity("Ada", "PER", 0, 3, (where,)), Entity("Rome", "LOC", len(text) - 4, len(text)))
         examples.append(Example(id=str(number), text=text, entities=entities))
-        given.append(Regions([BOXES[0], BOXES[1], BOXES[3]], np.eye(3, CONFIG.region_width, dtype=np.float32)[order]))
+        boxes = [BOXES[0], BOXES[1], BOXES[3]]
+        features = np.eye(3, CONFIG.region_width, dtype=np.float32)[order]
+        given.append(Regions(boxes, features, places(boxes, 80, 60)))
     sizes: dict[str, Any] = {"width": 32, "inner_width": 64, "dropout": 0.0, "head_dropout": 0.0, "normalise": False}
     reader = codec(**sizes)
     torch.manual_seed(0)

@@ -6,9 +6,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from gmner.geometry import box_iou
+from gmner.geometry import box_array, box_iou
 from gmner.types import Box
 
+PLACE: Final = 5
+"""Numbers that say where a region is (`places`)."""
 COVERS: Final = 0.5
 """A candidate region covers an entity if it overlaps one of its boxes by more than this."""
 
@@ -18,6 +20,19 @@ class Regions(NamedTuple):
 
     boxes: Sequence[Box]
     features: Float[np.ndarray, "regions feature"]
+    places: Float[np.ndarray, "regions 5"]
+    """See `places`."""
+
+
+def places(boxes: Sequence[Box], width: int, height: int) -> Float[np.ndarray, "boxes 5"]:
+    """Where regions are in a picture of so many pixels: their sides and areas as shares of the picture's.
+
+    >>> places([Box(50, 0, 100, 100)], 100, 200).tolist()
+    [[0.5, 0.0, 1.0, 0.5, 0.25]]
+    """
+    corners = box_array(boxes) / (width, height, width, height)
+    areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+    return np.concatenate([corners, areas[:, None]], 1).astype(np.float32)
 
 
 def region_shares(gold: Sequence[Box], candidates: Sequence[Box]) -> Float[np.ndarray, " candidates"]:

@@ -15,6 +15,7 @@ from gmner.models.h_index.model import HIndex, Source, Targets, sums_above_zero
 from gmner.models.h_index.sequences import read_sequence
 from gmner.models.h_index.weights import from_published
 from gmner.nn.attention import Memory
+from gmner.nn.regions import PLACE
 from gmner.verify.fixture import EXACT, Comparison, Fixture, compare
 
 INTEGERS = ("cross_attention_mask", "generated", "generated_limited", "generated_region", "limits_of_generated_limited",
@@ -79,7 +80,8 @@ def read_inputs(fixture: Fixture, config: HIndexConfig) -> tuple[Source, Targets
     positions = torch.arange(pieces.shape[1])
     attention = positions < fixture["input/src_seq_len"][:, None]
     pointable = (positions > 0) & ((pieces == config.end_piece).cumsum(1) == 0)
-    source = Source(pieces, attention, pointable, pointable, regions, sums_above_zero(regions))
+    places = torch.zeros(*regions.shape[:2], PLACE)  # which the published network does not read
+    source = Source(pieces, attention, pointable, pointable, regions, places, sums_above_zero(regions))
     shares = fixture["input/region_label"][..., :-1]
     return source, Targets(fixture["input/tgt_tokens"], shares[shares.any(-1)])
 

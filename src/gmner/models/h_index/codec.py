@@ -16,7 +16,8 @@ from gmner.models.h_index.generate import Generated, generate
 from gmner.models.h_index.model import HIndex, Source, Targets, sums_above_zero
 from gmner.models.h_index.sequences import Group, Words, read_sequence, write_sequence
 from gmner.nn.crops import crop_width
-from gmner.nn.regions import Regions, region_shares
+from gmner.nn.encoders import word_pieces
+from gmner.nn.regions import PLACE, Regions, region_shares
 from gmner.tagging import TokenSpan, to_entity, to_token_span, word_offsets
 from gmner.types import Box, Entity, EntityType, Example
 
@@ -28,8 +29,8 @@ class Encoded:
     """One post as numbers.
 
     `pieces` are the sub-words with special ones, of which the sentence is the first `sentence`; `first` is where each
-    word's first sub-word stands, `offsets` where each word stands in the text. `boxes` and `features` are those of the
-    regions that are kept.
+    word's first sub-word stands, `offsets` where each word stands in the text. `boxes`, `features` and `places` are
+    those of the regions that are kept.
     """
 
     example: Example
@@ -39,6 +40,7 @@ class Encoded:
     first: list[int]
     boxes: list[Box]
     features: Float[np.ndarray, "regions feature"]
+    places: Float[np.ndarray, "regions 5"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class HIndexCodec:
         offsets = [word_offsets(example) for example in examples]
         words = [[e.text[s:t] for s, t in spans] for e, spans in zip(examples, offsets, strict=True)]
         contexts = [(self._context(example) or "").split() for example in examples]
-        known = self._pieces({word for row in (*words, *contexts) for word in row})
+        known = word_pieces(self.tokenizer, {word for row in (*words, *contexts) for word in row})
         return [
             self._encode(example, spans, [known[word] for word in row], [known[word] for word in context], found)
             for example, spans, row, context, found in zip(examples, offsets, words, contexts, regions, strict=True)
@@ -87,8 +89,7 @@ class HIndexCodec:
             )
         extra = [piece for word in context for piece in word][: max(room, 0)]
         pieces += [config.end_piece, *extra, *([config.end_piece] if extra else [])]
-        boxes, features = self._kept(regions)
-        return Encoded(example, offsets, pieces, sentence, first, boxes, features)
+        return Encoded(example, offsets, pieces, sentence, first, *self._kept(regions))
 
     def _context(self, example: Example) -> str | None:
         match self.config.context:
@@ -101,29 +102,21 @@ class HIndexCodec:
             case "none":
                 return None
 
-    def _pieces(self, words: set[str]) -> dict[str, list[int]]:
-        """Sub-words of each distinct word; a word that the tokenizer's clean-up removes becomes an unknown one."""
-        if not words:
-            return {}
-        distinct = sorted(words)
-        alone = [[word] for word in distinct]  # pre-split, so that BPE marks the beginning of a word
-        encoded = self.tokenizer(alone, is_split_into_words=True, add_special_tokens=False, verbose=False)["input_ids"]
-        return {word: ids or [self.tokenizer.unk_token_id] for word, ids in zip(distinct, encoded, strict=True)}
-
     @property
     def feature_width(self) -> int:
         """Numbers of a region's feature."""
         return crop_width(self.config.crop) if self.config.crop else self.config.region_width
 
-    def _kept(self, regions: Regions | None) -> tuple[list[Box], Float[np.ndarray, "regions feature"]]:
-        """The first candidates and their features, divided by the norm of the features of all candidates together."""
+    def _kept(self, regions: Regions | None) -> tuple[list[Box], np.ndarray, np.ndarray]:
+        """The first candidates, their features, divided by the norm of those of all candidates together, and places."""
         if regions is None or not len(regions.boxes):
-            return [], np.zeros((0, self.feature_width), np.float32)
+            return [], np.zeros((0, self.feature_width), np.float32), np.zeros((0, PLACE), np.float32)
         features = regions.features
         norm = float(np.linalg.norm(features)) if self.config.normalise else 0.0
         if norm > 0:
             features = features / norm
-        return list(regions.boxes[: self.config.regions]), features[: self.config.regions]
+        kept = slice(self.config.regions)
+        return list(regions.boxes[kept]), features[kept], regions.places[kept]
 
     def batch(self, encoded: Sequence[Encoded]) -> Source:
         """Posts padded to the longest, and to the most regions (`released`: to as many as are ever kept)."""
@@ -139,8 +132,10 @@ class HIndexCodec:
         most = max(1, *(len(item.boxes) for item in encoded))  # without any, the scores of regions would be empty
         regions = torch.zeros(len(encoded), self.config.regions if self.config.released else most,
                               self.feature_width)  # fmt: skip
+        places = torch.zeros(*regions.shape[:2], PLACE)
         for row, item in enumerate(encoded):
             regions[row, : len(item.boxes)] = torch.from_numpy(np.asarray(item.features, np.float32))
+            places[row, : len(item.boxes)] = torch.from_numpy(item.places)
         counts = torch.tensor([len(item.boxes) for item in encoded])[:, None]
         there = torch.arange(regions.shape[1]) < counts
         return Source(
@@ -149,6 +144,7 @@ class HIndexCodec:
             pointable=(positions > 0) & (positions < sentences),
             first=first,
             regions=regions,
+            places=places,
             present=sums_above_zero(regions) if self.config.released else there,
         )
 

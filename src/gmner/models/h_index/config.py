@@ -44,6 +44,7 @@ class HIndexConfig:
         region_width: numbers of a region's feature.
         crop: see regions by crops of so many pixels a side, by a small convolutional network that is trained along;
             with 0, the published way, a detector's features are given.
+        places: also read the place and size of each region, which the published network does not.
         regions: most candidate regions of a post, in the detector's order; the others are not seen.
         normalise: divide a post's features by the norm of all of them together, of those that are not kept as well.
         grounded: generate `SEEN` or `UNSEEN` and a region for every entity. Off, the network is BARTMNER: words and
@@ -78,6 +79,7 @@ class HIndexConfig:
     head_dropout: float = 0.3
     region_width: int = 2048
     crop: int = 0
+    places: bool = False
     regions: int = 18
     normalise: bool = True
     grounded: bool = True

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from gmner.models.h_index.config import END, POINTERS, SEEN, HIndexConfig
 from gmner.nn.attention import Block, DecoderBlock, Memory
-from gmner.nn.crops import CropEncoder
+from gmner.nn.crops import RegionEncoder
+from gmner.nn.regions import PLACE
 
 INITIAL_STD: Final = 0.02
 """Standard deviation of new weights, as BART's."""
@@ -40,6 +41,7 @@ class Source(NamedTuple):
     """The first sub-word of each word of the sentence."""
     regions: Float[Tensor, "batch regions feature"]
     """Zeros where absent."""
+    places: Float[Tensor, "batch regions 5"]
     present: Bool[Tensor, "batch regions"]
 
     def to(self, device: torch.device) -> "Source":
@@ -103,9 +105,8 @@ class HIndex(nn.Module):
         self.decoder_positions = nn.Embedding(rows, config.width)
         self.decoder_norm = nn.LayerNorm(config.width, EPS)
         self.decoder = nn.ModuleList(DecoderBlock(*sizes) for _ in range(config.decoder_layers))
-        self.region_projection = (
-            CropEncoder(config.crop, config.width) if config.crop else nn.Linear(config.region_width, config.width)
-        )
+        self.regions = RegionEncoder(config.region_width, config.crop, config.width)
+        self.places = nn.Linear(PLACE, config.width) if config.places else None
         self.pointer_inner = nn.Linear(config.width, config.width)
         self.pointer_outer = nn.Linear(config.width, config.width)
         self.dropout = nn.Dropout(config.dropout)
@@ -124,7 +125,9 @@ class HIndex(nn.Module):
 
     def encode(self, source: Source) -> Encoded:
         """Read regions and text (section 3, "Encoder")."""
-        projected = self._projected(source)
+        projected = self.regions(source.regions, source.present)
+        if self.places is not None:
+            projected = projected + self.places(source.places)
         positions = torch.arange(source.pieces.shape[1], device=self.device)
         embedded = self.embedding(source.pieces)
         text = self.encoder_norm(embedded + self.encoder_positions(positions + POSITION_OFFSET))
@@ -225,14 +228,6 @@ class HIndex(nn.Module):
         """The sub-word that the decoder reads for each token (section 1)."""
         pointed = source.pieces.gather(1, (tokens - POINTERS).clamp(min=0))
         return torch.where(tokens < POINTERS, self._label_pieces()[tokens.clamp(max=POINTERS - 1)], pointed)
-
-    def _projected(self, source: Source) -> Float[Tensor, "batch regions width"]:
-        """Regions as wide as the other states. Crops are looked at where there is a region only."""
-        if not self.config.crop:
-            projected: Tensor = self.region_projection(source.regions)
-            return projected
-        seen: Tensor = self.region_projection(source.regions[source.present])
-        return seen.new_zeros(*source.present.shape, seen.shape[-1]).masked_scatter(source.present[..., None], seen)
 
     def _label_pieces(self) -> Int64[Tensor, "8"]:
         """The sub-words of the tokens below `POINTERS`."""

@@ -27,7 +27,7 @@ MODULES: Final = {
     "decoder_positions": f"{DECODER}embed_positions",
     "decoder_norm": f"{DECODER}layernorm_embedding",
     "decoder": f"{DECODER}layers",
-    "region_projection": f"{ENCODER}img_proj",
+    "regions.encoder": f"{ENCODER}img_proj",
     "pointer_inner": f"{HEAD}encoder_mlp.0",
     "pointer_outer": f"{HEAD}encoder_mlp.3",
 }
@@ -57,7 +57,8 @@ def published_name(name: str) -> str:
     >>> published_name("decoder.0.cross.query.bias")
     'seq2seq_model.decoder.decoder.layers.0.encoder_attn.q_proj.bias'
     """
-    module, _, rest = name.partition(".")
+    module = next(module for module in MODULES if name.startswith(f"{module}."))
+    rest = name.removeprefix(f"{module}.")
     if module in ("encoder", "decoder"):
         parts = rest.split(".")
         rest = ".".join(PARTS.get(part, PROJECTIONS.get(part, part)) for part in parts)
@@ -100,7 +101,7 @@ def load_published(config: HIndexConfig, path: Path) -> tuple[HIndex, HIndexCode
     if table is not None and positions is not None:
         config = replace(config, vocabulary=len(table), positions=len(positions) - POSITION_OFFSET)
     model = HIndex(config)
-    _fill(model, from_published(tensors, model.state_dict()))
+    checkpoint.fill(model, from_published(tensors, model.state_dict()), str(path))
     return model.eval(), HIndexCodec(config, load_tokenizer(config.tokenizer))
 
 
@@ -118,8 +119,7 @@ def load(folder: Path) -> tuple[HIndex, HIndexCodec]:
     """
     config, tensors = checkpoint.load(folder, HIndexConfig)
     model = HIndex(config)
-    checkpoint.compare_names(tensors, model.state_dict(), str(folder))
-    _fill(model, tensors)
+    checkpoint.fill(model, tensors, str(folder))
     return model.eval(), HIndexCodec(config, load_tokenizer(config.tokenizer))
 
 
@@ -157,15 +157,4 @@ def begin_with_bart(model: HIndex, trunk: str) -> None:
         if model.config.released:
             table[pieces[0]] = table[label]
     tensors[published_name("embedding.weight")] = table
-    _fill(model, from_published(tensors, model.state_dict()))
-
-
-def _fill(model: HIndex, tensors: Mapping[str, Tensor]) -> None:
-    try:
-        model.load_state_dict(dict(tensors))
-    except RuntimeError as error:  # the names agree, so that it can only be the shapes
-        raise CheckpointError(
-            f"the weights are of another size than the settings say ({str(error).splitlines()[-1].strip()})",
-            allowed="the sizes in the settings are those of the weights",
-            todo="give the settings that the weights were made with",
-        ) from None
+    checkpoint.fill(model, from_published(tensors, model.state_dict()), trunk)

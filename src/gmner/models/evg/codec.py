@@ -1,0 +1,184 @@
+"""Entities with candidate regions to tensors, and scores to boxes, for training and inference alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from gmner.errors import TextError
+from gmner.expression import expression_of
+from gmner.models.evg.config import EVGConfig
+from gmner.models.evg.model import EVG, Queries
+from gmner.nn.crops import crop_width
+from gmner.nn.encoders import word_pieces
+from gmner.nn.regions import PLACE, Regions, region_shares
+from gmner.tagging import split_words, word_offsets
+from gmner.types import Entity, Example
+
+
+class Query(NamedTuple):
+    """One entity as numbers: sentence and entity as sub-words with special ones, `first` of them the sentence's."""
+
+    entity: Entity
+    pieces: list[int]
+    first: int
+    mention: range
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One post as numbers: its entities, and the candidate regions that are kept."""
+
+    queries: list[Query]
+    regions: Regions
+
+
+@dataclass(frozen=True)
+class EVGCodec:
+    """Between entities of posts with regions and an EVG's tensors, for one tokenizer."""
+
+    config: EVGConfig
+    tokenizer: Any
+
+    def encode(
+        self, examples: Sequence[Example], entities: Sequence[Sequence[Entity]], regions: Sequence[Regions | None]
+    ) -> list[Encoded]:
+        """Every post as numbers; `entities[i]` and `regions[i]` are of `examples[i]`.
+
+        Raises:
+            TextError: a sentence and an entity together have more sub-words than the window.
+        """
+        words = [_words(example.text, word_offsets(example)) for example in examples]
+        written = [[expression_of(entity, self.config.form) for entity in found] for found in entities]
+        second = [[_words(text, split_words(text)) for text in row] for row in written]
+        flat = (word for rows in (words, *second) for row in rows for word in row)
+        known = word_pieces(self.tokenizer, flat)
+        return [
+            Encoded(
+                [
+                    self._query(example, entity, [known[word] for word in sentence], [known[word] for word in row])
+                    for entity, row in zip(found, rows, strict=True)
+                ],
+                self._kept(candidates),
+            )
+            for example, found, sentence, rows, candidates in zip(
+                examples, entities, words, second, regions, strict=True
+            )
+        ]
+
+    def _query(self, example: Example, entity: Entity, sentence: list[list[int]], text: list[list[int]]) -> Query:
+        inside = [
+            number
+            for number, (start, end) in enumerate(word_offsets(example))
+            if entity.start is not None and entity.end is not None and start < entity.end and end > entity.start
+        ]
+        starts = np.cumsum([1, *(len(word) for word in sentence)]).tolist()
+        mention = range(starts[inside[0]], starts[inside[-1] + 1]) if inside else range(0)
+        first = starts[-1] + 1
+        flat = [[piece for word in part for piece in word] for part in (sentence, text)]
+        pieces = [self.tokenizer.cls_token_id, *flat[0], self.tokenizer.sep_token_id, *flat[1],
+                  self.tokenizer.sep_token_id]  # fmt: skip
+        if len(pieces) > self.config.window:
+            raise TextError(
+                f"the text of post {example.id!r} and its entity {entity.text!r} have {len(pieces) - 3:,} sub-words",
+                allowed=f"this EVG reads at most {self.config.window - 3:,}",
+                todo="split the text into several posts",
+            )
+        return Query(entity, pieces, first, mention)
+
+    def _kept(self, regions: Regions | None) -> Regions:
+        if regions is None:
+            width = crop_width(self.config.crop) if self.config.crop else self.config.region_width
+            return Regions([], np.zeros((0, width), np.float32), np.zeros((0, PLACE), np.float32))
+        kept = slice(self.config.regions)
+        return Regions(regions.boxes[kept], regions.features[kept], regions.places[kept])
+
+    def batch(self, encoded: Sequence[Encoded]) -> Queries:
+        """The entities of posts, one post after another; at least one."""
+        flat = [(number, query) for number, item in enumerate(encoded) for query in item.queries]
+        pieces = _pad([query.pieces for _, query in flat], self.tokenizer.pad_token_id)
+        positions = torch.arange(pieces.shape[1])
+        lengths, firsts, starts, ends = (
+            torch.tensor(column)[:, None]
+            for column in zip(
+                *((len(query.pieces), query.first, query.mention.start, query.mention.stop) for _, query in flat),
+                strict=True,
+            )
+        )
+        counts = torch.tensor([len(item.regions.boxes) for item in encoded])
+        present = torch.arange(max(1, int(counts.max()))) < counts[:, None]
+        rows = [torch.from_numpy(np.asarray(item.regions.features, np.float32)) for item in encoded]
+        places = [torch.from_numpy(item.regions.places) for item in encoded]
+        return Queries(
+            pieces=pieces,
+            segments=((positions >= firsts) & (positions < lengths)).long(),
+            attention=positions < lengths,
+            mention=(positions >= starts) & (positions < ends),
+            post=torch.tensor([number for number, _ in flat]),
+            regions=_stack(rows, present.shape[1]),
+            places=_stack(places, present.shape[1]),
+            present=present,
+        )
+
+    def shares(self, encoded: Sequence[Encoded]) -> Float[Tensor, "entities 1+regions"]:
+        """What is right for the entities of `batch`: the regions that cover a gold box, or, without any, "none"."""
+        most = max(1, *(len(item.regions.boxes) for item in encoded))
+        rows = []
+        for item in encoded:
+            for query in item.queries:
+                share = torch.from_numpy(region_shares(query.entity.boxes, item.regions.boxes))
+                none = torch.tensor([float(not share.any())])
+                rows.append(torch.cat([none, share, torch.zeros(most - len(share))]))
+        return torch.stack(rows)
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        model: EVG,
+        examples: Sequence[Example],
+        entities: Sequence[Sequence[Entity]],
+        regions: Sequence[Regions | None],
+        batch_size: int = 16,
+    ) -> list[tuple[Entity, ...]]:
+        """The entities of every post with `groundable` (the probability of any region) and the box of the best region.
+
+        An entity for which "none" scores higher than every region has no box. What is found in one post does not
+        depend on the others, probabilities but for the last digits (`batch_size` 1: not at all).
+        """
+        encoded = self.encode(examples, entities, regions)
+        asked = [index for index, item in enumerate(encoded) if item.queries]
+        found: dict[int, tuple[Entity, ...]] = {}
+        for start in range(0, len(asked), batch_size):
+            indexes = asked[start : start + batch_size]
+            batch = [encoded[index] for index in indexes]
+            rows = iter(model(self.batch(batch).to(model.device)).float().softmax(-1).cpu())
+            for index, item in zip(indexes, batch, strict=True):
+                found[index] = tuple(_placed(query.entity, next(rows), item.regions) for query in item.queries)
+        return [found.get(index, ()) for index in range(len(encoded))]
+
+
+def _placed(entity: Entity, probabilities: Float[Tensor, " 1+regions"], regions: Regions) -> Entity:
+    best = int(probabilities.argmax())
+    boxes = (regions.boxes[best - 1],) if best else ()
+    return replace(entity, boxes=boxes, masks=(), groundable=min(max(1 - float(probabilities[0]), 0.0), 1.0))
+
+
+def _words(text: str, offsets: Sequence[tuple[int, int]]) -> list[str]:
+    return [text[start:end] for start, end in offsets]
+
+
+def _stack(rows: Sequence[Tensor], length: int) -> Tensor:
+    """Rows of vectors as one tensor, filled up with zeros to `length` each."""
+    stacked = torch.zeros(len(rows), length, rows[0].shape[-1])
+    for number, row in enumerate(rows):
+        stacked[number, : len(row)] = row
+    return stacked
+
+
+def _pad(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
+    return pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=filler)
