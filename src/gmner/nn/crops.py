@@ -1,73 +1,52 @@
-"""Regions seen by their pixels, where no detector's features are at hand: a small convolutional network reads crops."""
+"""Regions of a picture cut out for vision encoders, and CLIP's vector of each."""
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
+import cv2
 import numpy as np
-from jaxtyping import Bool, Float
-from torch import Tensor, nn
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from gmner.image import Picture
-from gmner.nn.regions import Regions, places
 from gmner.types import Box
 
-CHANNELS: Final = (3, 32, 64, 96, 128)
-GROUPS: Final = 8
+MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
+STD: Final = (0.26862954, 0.26130258, 0.27577711)
+"""Of the colours that CLIP was trained with, in [0, 1]."""
+
+Crop = UInt8[np.ndarray, "side side 3"]
 
 
-def crop_width(side: int) -> int:
-    """Numbers of a crop of `side` x `side` pixels."""
-    return CHANNELS[0] * side * side
+def blank(side: int) -> Crop:
+    """A picture of nothing: CLIP's mean colour, nearly 0 for the network."""
+    return np.broadcast_to(np.round(np.array(MEAN) * 255).astype(np.uint8), (side, side, 3))
 
 
-def look(picture: Picture, boxes: Sequence[Box], side: int) -> Regions:
-    """The regions of a picture, each stretched to `side` x `side` pixels, whose colours in [0, 1] are its feature."""
-    import cv2
-
+def crop(picture: Picture, box: Box, side: int) -> Crop:
+    """The whole of a region as a square, width and height each scaled by themselves; nothing outside the picture."""
     height, width = picture.shape[:2]
-    crops = np.zeros((len(boxes), crop_width(side)), np.float16)
-    for row, box in zip(crops, boxes, strict=True):
-        left, top = (min(max(int(start), 0), end - 1) for start, end in ((box.x1, width), (box.y1, height)))
-        right, bottom = max(round(box.x2), left + 1), max(round(box.y2), top + 1)
-        crop = cv2.resize(picture[top:bottom, left:right], (side, side), interpolation=cv2.INTER_AREA)
-        row[:] = crop.transpose(2, 0, 1).ravel() / 255
-    return Regions(boxes, crops, places(boxes, width, height))
+    left, top = min(max(int(box.x1), 0), width - 1), min(max(int(box.y1), 0), height - 1)
+    right = min(max(int(np.ceil(box.x2)), left + 1), width)
+    bottom = min(max(int(np.ceil(box.y2)), top + 1), height)
+    piece = picture[top:bottom, left:right]
+    method = cv2.INTER_AREA if min(piece.shape[:2]) > side else cv2.INTER_LINEAR
+    square: Crop = cv2.resize(piece, (side, side), interpolation=method)
+    return square
 
 
-class CropEncoder(nn.Module):
-    """Crops to states: four convolutions of stride 2, and what is left of the picture, projected."""
-
-    def __init__(self, side: int, width: int) -> None:
-        super().__init__()
-        self.side = side
-        layers: list[nn.Module] = []
-        for before, after in pairwise(CHANNELS):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(GROUPS, after), nn.ReLU()]
-        left = -(-side // 2 ** (len(CHANNELS) - 1))
-        self.layers = nn.Sequential(*layers, nn.Flatten(1), nn.Linear(CHANNELS[-1] * left * left, width))
-
-    def forward(self, crops: Float[Tensor, "crops pixels"]) -> Float[Tensor, "crops width"]:
-        out: Tensor = self.layers(2 * crops.view(len(crops), CHANNELS[0], self.side, self.side) - 1)
-        return out
+def normalise(crops: UInt8[np.ndarray, "crops side side 3"]) -> Float[Tensor, "crops 3 side side"]:
+    """Crops as networks take them: channels first, by CLIP's mean and deviation."""
+    scaled = torch.from_numpy(np.ascontiguousarray(crops)).float() / 255
+    return ((scaled - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2).contiguous()
 
 
-class RegionEncoder(nn.Module):
-    """Features of regions to states: a detector's features by one projection, crops by convolutions.
-
-    Crops are looked at only where a region is `present`; the others become zeros.
-    """
-
-    def __init__(self, feature_width: int, crop: int, width: int) -> None:
-        super().__init__()
-        self.crop = crop
-        self.encoder = CropEncoder(crop, width) if crop else nn.Linear(feature_width, width)
-
-    def forward(
-        self, features: Float[Tensor, "batch regions feature"], present: Bool[Tensor, "batch regions"]
-    ) -> Float[Tensor, "batch regions width"]:
-        if not self.crop:
-            projected: Tensor = self.encoder(features)
-            return projected
-        seen: Tensor = self.encoder(features[present])
-        return seen.new_zeros(*present.shape, seen.shape[-1]).masked_scatter(present[..., None], seen)
+@torch.inference_mode()
+def clip_features(vision: Any, crops: Sequence[Crop], batch_size: int = 32) -> Float[np.ndarray, "crops width"]:
+    """The pooled state of CLIP's vision encoder for every crop, which has the side that the encoder takes."""
+    rows = [np.zeros((0, vision.config.hidden_size), np.float32)]
+    for start in range(0, len(crops), batch_size):
+        pixels = normalise(np.stack(crops[start : start + batch_size])).to(vision.device)
+        rows.append(vision(pixel_values=pixels).pooler_output.float().cpu().numpy())
+    return np.concatenate(rows)

@@ -29,6 +29,12 @@ def _plim(**settings: Any) -> System:
     return plim.load(**settings)
 
 
+def _mqspn(**settings: Any) -> System:
+    from gmner.systems import joint
+
+    return joint.load(**settings)
+
+
 SYSTEMS: Final[dict[str, Entry]] = {
     "lite": Entry(
         summary="tagger, faces, lettering and GrabCut in a cascade: the offline default, rough",
@@ -39,6 +45,11 @@ SYSTEMS: Final[dict[str, Entry]] = {
         summary="stage 1 of RiVEG: names as referring expressions, with a language model's help; grounds nothing",
         needs="a trained tagger; a language model, or recorded answers of one",
         make=_plim,
+    ),
+    "mqspn": Entry(
+        summary="MQSPN: names, types and regions as one set, found by queries among candidate regions",
+        needs="a trained model; posts with candidate regions, or a detector of transformers",
+        make=_mqspn,
     ),
 }
 

@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from gmner.config import from_dict, read_values
 from gmner.errors import UnknownNameError
+from gmner.training.mqspn import MQSPNRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
 from gmner.training.umt import UMTRecipe
 
 RECIPES: Final[Mapping[str, type[Any]]] = {
     "recognise": RecogniseRecipe,
+    "mqspn": MQSPNRecipe,
     "umt": UMTRecipe,
 }
 

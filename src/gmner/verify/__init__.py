@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from gmner.errors import CheckpointError, UnknownNameError
-from gmner.verify import crf, h_index, umt
+from gmner.verify import crf, h_index, mqspn, umt
 from gmner.verify.fixture import Comparison, Fixture, read_fixture
 
 CHECKS: Final[Mapping[str, Callable[[Fixture], list[Comparison]]]] = {
     "crf": crf.checks,
     "h_index": h_index.checks,
+    "mqspn": mqspn.checks,
     "umt": umt.checks,
 }
 

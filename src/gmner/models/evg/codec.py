@@ -12,11 +12,11 @@ from torch.nn.utils.rnn import pad_sequence
 
 from gmner.errors import TextError
 from gmner.expression import expression_of
+from gmner.image import Picture
 from gmner.models.evg.config import EVGConfig
 from gmner.models.evg.model import EVG, Queries
-from gmner.nn.crops import crop_width
 from gmner.nn.encoders import word_pieces
-from gmner.nn.regions import PLACE, Regions, region_shares
+from gmner.nn.regions import Seen, region_shares, region_tensors, see
 from gmner.tagging import split_words, word_offsets
 from gmner.types import Entity, Example
 
@@ -35,7 +35,7 @@ class Encoded:
     """One post as numbers: its entities, and the candidate regions that are kept."""
 
     queries: list[Query]
-    regions: Regions
+    regions: Seen
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,19 @@ class EVGCodec:
     tokenizer: Any
 
     def encode(
-        self, examples: Sequence[Example], entities: Sequence[Sequence[Entity]], regions: Sequence[Regions | None]
+        self,
+        examples: Sequence[Example],
+        entities: Sequence[Sequence[Entity]],
+        pictures: Sequence[Picture | None],
+        features: Sequence[np.ndarray | None] | None = None,
     ) -> list[Encoded]:
-        """Every post as numbers; `entities[i]` and `regions[i]` are of `examples[i]`.
+        """Every post as numbers; `entities[i]`, `pictures[i]` and a detector's `features[i]` belong to `examples[i]`.
 
         Raises:
             TextError: a sentence and an entity together have more sub-words than the window.
+            ConfigError: the features are not those that the model reads.
         """
+        given = [None] * len(examples) if features is None else features
         words = [_words(example.text, word_offsets(example)) for example in examples]
         written = [[expression_of(entity, self.config.form) for entity in found] for found in entities]
         second = [[_words(text, split_words(text)) for text in row] for row in written]
@@ -64,10 +70,10 @@ class EVGCodec:
                     self._query(example, entity, [known[word] for word in sentence], [known[word] for word in row])
                     for entity, row in zip(found, rows, strict=True)
                 ],
-                self._kept(candidates),
+                self._kept(example, *seen),
             )
-            for example, found, sentence, rows, candidates in zip(
-                examples, entities, words, second, regions, strict=True
+            for example, found, sentence, rows, *seen in zip(
+                examples, entities, words, second, pictures, given, strict=True
             )
         ]
 
@@ -91,12 +97,10 @@ class EVGCodec:
             )
         return Query(entity, pieces, first, mention)
 
-    def _kept(self, regions: Regions | None) -> Regions:
-        if regions is None:
-            width = crop_width(self.config.crop) if self.config.crop else self.config.region_width
-            return Regions([], np.zeros((0, width), np.float32), np.zeros((0, PLACE), np.float32))
-        kept = slice(self.config.regions)
-        return Regions(regions.boxes[kept], regions.features[kept], regions.places[kept])
+    def _kept(self, example: Example, picture: Picture | None, features: np.ndarray | None) -> Seen:
+        """The first candidates."""
+        seen = see(example, picture, features, width=self.config.region_width, side=self.config.crop)
+        return seen.first(self.config.regions)
 
     def batch(self, encoded: Sequence[Encoded]) -> Queries:
         """The entities of posts, one post after another; at least one."""
@@ -112,16 +116,15 @@ class EVGCodec:
         )
         counts = torch.tensor([len(item.regions.boxes) for item in encoded])
         present = torch.arange(max(1, int(counts.max()))) < counts[:, None]
-        rows = [torch.from_numpy(np.asarray(item.regions.features, np.float32)) for item in encoded]
-        places = [torch.from_numpy(item.regions.places) for item in encoded]
+        regions, places = region_tensors([item.regions for item in encoded], present.shape[1])
         return Queries(
             pieces=pieces,
             segments=((positions >= firsts) & (positions < lengths)).long(),
             attention=positions < lengths,
             mention=(positions >= starts) & (positions < ends),
             post=torch.tensor([number for number, _ in flat]),
-            regions=_stack(rows, present.shape[1]),
-            places=_stack(places, present.shape[1]),
+            regions=regions,
+            places=places,
             present=present,
         )
 
@@ -140,9 +143,7 @@ class EVGCodec:
     def predict(
         self,
         model: EVG,
-        examples: Sequence[Example],
-        entities: Sequence[Sequence[Entity]],
-        regions: Sequence[Regions | None],
+        encoded: Sequence[Encoded],
         batch_size: int = 16,
     ) -> list[tuple[Entity, ...]]:
         """The entities of every post with `groundable` (the probability of any region) and the box of the best region.
@@ -150,7 +151,6 @@ class EVGCodec:
         An entity for which "none" scores higher than every region has no box. What is found in one post does not
         depend on the others, probabilities but for the last digits (`batch_size` 1: not at all).
         """
-        encoded = self.encode(examples, entities, regions)
         asked = [index for index, item in enumerate(encoded) if item.queries]
         found: dict[int, tuple[Entity, ...]] = {}
         for start in range(0, len(asked), batch_size):
@@ -162,7 +162,7 @@ class EVGCodec:
         return [found.get(index, ()) for index in range(len(encoded))]
 
 
-def _placed(entity: Entity, probabilities: Float[Tensor, " 1+regions"], regions: Regions) -> Entity:
+def _placed(entity: Entity, probabilities: Float[Tensor, " 1+regions"], regions: Seen) -> Entity:
     best = int(probabilities.argmax())
     boxes = (regions.boxes[best - 1],) if best else ()
     return replace(entity, boxes=boxes, masks=(), groundable=min(max(1 - float(probabilities[0]), 0.0), 1.0))
@@ -170,14 +170,6 @@ def _placed(entity: Entity, probabilities: Float[Tensor, " 1+regions"], regions:
 
 def _words(text: str, offsets: Sequence[tuple[int, int]]) -> list[str]:
     return [text[start:end] for start, end in offsets]
-
-
-def _stack(rows: Sequence[Tensor], length: int) -> Tensor:
-    """Rows of vectors as one tensor, filled up with zeros to `length` each."""
-    stacked = torch.zeros(len(rows), length, rows[0].shape[-1])
-    for number, row in enumerate(rows):
-        stacked[number, : len(row)] = row
-    return stacked
 
 
 def _pad(rows: Sequence[Sequence[int]], filler: int) -> Tensor:

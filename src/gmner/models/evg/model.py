@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from gmner.models.evg.config import EVGConfig
 from gmner.nn.attention import Block
-from gmner.nn.crops import RegionEncoder
+from gmner.nn.region_encoder import RegionEncoder
 from gmner.nn.regions import PLACE
 
 

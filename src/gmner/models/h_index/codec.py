@@ -11,15 +11,15 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from gmner.errors import TextError
+from gmner.image import Picture
 from gmner.models.h_index.config import END, POINTERS, SEEN, TYPE_TOKENS, HIndexConfig
 from gmner.models.h_index.generate import Generated, generate
 from gmner.models.h_index.model import HIndex, Source, Targets, sums_above_zero
 from gmner.models.h_index.sequences import Group, Words, read_sequence, write_sequence
-from gmner.nn.crops import crop_width
 from gmner.nn.encoders import word_pieces
-from gmner.nn.regions import PLACE, Regions, region_shares
-from gmner.tagging import TokenSpan, to_entity, to_token_span, word_offsets
-from gmner.types import Box, Entity, EntityType, Example
+from gmner.nn.regions import Seen, region_shares, region_tensors, see
+from gmner.tagging import TokenSpan, split_words, to_entity, to_token_span, word_offsets
+from gmner.types import Entity, EntityType, Example
 
 TYPES: Final[dict[int, EntityType]] = {token: kind for kind, token in TYPE_TOKENS.items()}
 
@@ -29,8 +29,7 @@ class Encoded:
     """One post as numbers.
 
     `pieces` are the sub-words with special ones, of which the sentence is the first `sentence`; `first` is where each
-    word's first sub-word stands, `offsets` where each word stands in the text. `boxes`, `features` and `places` are
-    those of the regions that are kept.
+    word's first sub-word stands, `offsets` where each word stands in the text. `regions` are those that are kept.
     """
 
     example: Example
@@ -38,9 +37,7 @@ class Encoded:
     pieces: list[int]
     sentence: int
     first: list[int]
-    boxes: list[Box]
-    features: Float[np.ndarray, "regions feature"]
-    places: Float[np.ndarray, "regions 5"]
+    regions: Seen
 
 
 @dataclass(frozen=True)
@@ -50,20 +47,28 @@ class HIndexCodec:
     config: HIndexConfig
     tokenizer: Any
 
-    def encode(self, examples: Sequence[Example], regions: Sequence[Regions | None]) -> list[Encoded]:
-        """Every post as numbers; `regions[i]` are the candidates of `examples[i]`, if any.
+    def encode(
+        self,
+        examples: Sequence[Example],
+        pictures: Sequence[Picture | None],
+        features: Sequence[np.ndarray | None] | None = None,
+    ) -> list[Encoded]:
+        """Every post as numbers; `pictures[i]`, and a detector's `features[i]`, belong to `examples[i]`, if any.
 
         Raises:
-            TextError: a sentence has more sub-words than there are positions. What does not fit of a context is left
-                out.
+            TextError: a sentence has more sub-words than there are positions. What does not fit of what is read
+                behind it is left out.
+            ConfigError: the features are not those that the model reads.
         """
+        given = [None] * len(examples) if features is None else features
         offsets = [word_offsets(example) for example in examples]
         words = [[e.text[s:t] for s, t in spans] for e, spans in zip(examples, offsets, strict=True)]
-        contexts = [(self._context(example) or "").split() for example in examples]
-        known = word_pieces(self.tokenizer, {word for row in (*words, *contexts) for word in row})
+        further = [self._further(example) for example in examples]
+        known = word_pieces(self.tokenizer, (word for row in (*words, *further) for word in row))
+        kept = [self._kept(*post) for post in zip(examples, pictures, given, strict=True)]
         return [
-            self._encode(example, spans, [known[word] for word in row], [known[word] for word in context], found)
-            for example, spans, row, context, found in zip(examples, offsets, words, contexts, regions, strict=True)
+            self._encode(example, spans, [known[word] for word in row], [known[word] for word in more], seen)
+            for example, spans, row, more, seen in zip(examples, offsets, words, further, kept, strict=True)
         ]
 
     def _encode(
@@ -71,8 +76,8 @@ class HIndexCodec:
         example: Example,
         offsets: list[tuple[int, int]],
         words: list[list[int]],
-        context: list[list[int]],
-        regions: Regions | None,
+        further: list[list[int]],
+        regions: Seen,
     ) -> Encoded:
         config = self.config
         pieces, first = [config.start_piece], []
@@ -87,36 +92,22 @@ class HIndexCodec:
                 allowed=f"this H-Index reads at most {config.positions - 2:,}",
                 todo="split the text into several posts",
             )
-        extra = [piece for word in context for piece in word][: max(room, 0)]
+        extra = [piece for word in further for piece in word][: max(room, 0)]
         pieces += [config.end_piece, *extra, *([config.end_piece] if extra else [])]
-        return Encoded(example, offsets, pieces, sentence, first, *self._kept(regions))
+        return Encoded(example, offsets, pieces, sentence, first, regions)
 
-    def _context(self, example: Example) -> str | None:
-        match self.config.context:
-            case "knowledge":
-                return example.knowledge
-            case "caption":
-                return example.caption
-            case "description":
-                return example.description
-            case "none":
-                return None
+    def _further(self, example: Example) -> list[str]:
+        """The words of what is read behind the sentence."""
+        texts = [getattr(example, name) or "" for name in self.config.reads]
+        return [text[start:end] for text in texts for start, end in split_words(text)]
 
-    @property
-    def feature_width(self) -> int:
-        """Numbers of a region's feature."""
-        return crop_width(self.config.crop) if self.config.crop else self.config.region_width
-
-    def _kept(self, regions: Regions | None) -> tuple[list[Box], np.ndarray, np.ndarray]:
-        """The first candidates, their features, divided by the norm of those of all candidates together, and places."""
-        if regions is None or not len(regions.boxes):
-            return [], np.zeros((0, self.feature_width), np.float32), np.zeros((0, PLACE), np.float32)
-        features = regions.features
-        norm = float(np.linalg.norm(features)) if self.config.normalise else 0.0
-        if norm > 0:
-            features = features / norm
-        kept = slice(self.config.regions)
-        return list(regions.boxes[kept]), features[kept], regions.places[kept]
+    def _kept(self, example: Example, picture: Picture | None, features: np.ndarray | None) -> Seen:
+        """The first candidates; features are divided by the norm of those of all candidates together."""
+        config = self.config
+        seen = see(example, picture, features, width=config.region_width, side=config.crop)
+        norm = float(np.linalg.norm(seen.looks)) if config.normalise and not config.crop else 0.0
+        looks = seen.looks / np.float32(norm) if norm > 0 else seen.looks
+        return seen._replace(looks=looks).first(config.regions)
 
     def batch(self, encoded: Sequence[Encoded]) -> Source:
         """Posts padded to the longest, and to the most regions (`released`: to as many as are ever kept)."""
@@ -129,15 +120,10 @@ class HIndexCodec:
         first = torch.zeros(pieces.shape, dtype=torch.bool)
         for row, item in enumerate(encoded):
             first[row, item.first] = True
-        most = max(1, *(len(item.boxes) for item in encoded))  # without any, the scores of regions would be empty
-        regions = torch.zeros(len(encoded), self.config.regions if self.config.released else most,
-                              self.feature_width)  # fmt: skip
-        places = torch.zeros(*regions.shape[:2], PLACE)
-        for row, item in enumerate(encoded):
-            regions[row, : len(item.boxes)] = torch.from_numpy(np.asarray(item.features, np.float32))
-            places[row, : len(item.boxes)] = torch.from_numpy(item.places)
-        counts = torch.tensor([len(item.boxes) for item in encoded])[:, None]
-        there = torch.arange(regions.shape[1]) < counts
+        slots = self._slots(encoded)
+        regions, places = region_tensors([item.regions for item in encoded], slots)
+        counts = torch.tensor([len(item.regions.boxes) for item in encoded])[:, None]
+        there = torch.arange(slots) < counts
         return Source(
             pieces=pieces,
             attention=positions < lengths,
@@ -148,13 +134,17 @@ class HIndexCodec:
             present=sums_above_zero(regions) if self.config.released else there,
         )
 
+    def _slots(self, encoded: Sequence[Encoded]) -> int:
+        """Regions of a row of a batch, absent ones too: without any, the scores of regions would be empty."""
+        if self.config.released:
+            return self.config.regions
+        return max(1, *(len(item.regions.boxes) for item in encoded))
+
     def targets(self, encoded: Sequence[Encoded]) -> Targets:
         """What is to be generated (see `gold`)."""
         found = [self.gold(item) for item in encoded]
         shares = [share for entities in found for words, share in entities if words.seen]
-        most = max(1, *(len(item.boxes) for item in encoded))
-        width = self.config.regions if self.config.released else most
-        table = torch.zeros(len(shares), width)
+        table = torch.zeros(len(shares), self._slots(encoded))
         for row, share in enumerate(shares):
             table[row, : len(share)] = torch.from_numpy(share)
         sequences = [write_sequence([words for words, _ in e], grounded=self.config.grounded) for e in found]
@@ -173,7 +163,7 @@ class HIndexCodec:
             if span.start < reached:
                 continue
             reached = span.end
-            share = region_shares(entity.boxes, item.boxes)
+            share = region_shares(entity.boxes, item.regions.boxes)
             found.append((Words(tuple(item.first[span.start : span.end]), bool(share.any()), span.type), share))
         return found
 
@@ -181,8 +171,7 @@ class HIndexCodec:
     def predict(
         self,
         model: HIndex,
-        examples: Sequence[Example],
-        regions: Sequence[Regions | None],
+        encoded: Sequence[Encoded],
         batch_size: int = 32,
     ) -> list[tuple[Entity, ...]]:
         """The entities of every post in text order, each with `score` (the probability of its words and type),
@@ -192,7 +181,6 @@ class HIndexCodec:
         not at all). In the `released` setting a sequence may say what is no entity here: a type that is none is left
         out; a span that skips words becomes all words from its first to its last; an absent region is none.
         """
-        encoded = self.encode(examples, regions)
         order = sorted(range(len(encoded)), key=lambda index: len(encoded[index].pieces))
         found: dict[int, tuple[Entity, ...]] = {}
         for start in range(0, len(order), batch_size):
@@ -219,12 +207,12 @@ class HIndexCodec:
         if not self.config.grounded:
             return replace(entity, score=score)
         chosen = int(region_scores(generated, row, group.label, released=self.config.released).argmax())
-        seen = int(generated.tokens[row, group.label]) == SEEN and chosen < len(item.boxes)
+        seen = int(generated.tokens[row, group.label]) == SEEN and chosen < len(item.regions.boxes)
         return replace(
             entity,
             score=score,
             groundable=float(generated.seen[row, group.label - 1]),
-            boxes=(item.boxes[chosen],) if seen else (),
+            boxes=(item.regions.boxes[chosen],) if seen else (),
         )
 
 

@@ -18,7 +18,9 @@ POINTERS: Final = 8
 LABEL_WORDS: Final = ("which region", "no region", "location", "person", "others", "organization")
 """What the tokens 2 to 7 mean: the mean of these words' embeddings is what their own embeddings begin with."""
 
-Context = Literal["none", "knowledge", "caption", "description"]
+Extra = Literal["knowledge", "caption", "description"]
+"""Texts of a post beside its sentence."""
+
 RegionLoss = Literal["kl", "bce"]
 
 
@@ -49,7 +51,7 @@ class HIndexConfig:
         normalise: divide a post's features by the norm of all of them together, of those that are not kept as well.
         grounded: generate `SEEN` or `UNSEEN` and a region for every entity. Off, the network is BARTMNER: words and
             types only (specs/evg_baselines.md, section 3).
-        context: what is read behind the sentence. Nothing can be pointed at there.
+        reads: what is read behind the sentence, in this order. Nothing can be pointed at there.
         region_loss: how the distribution over regions is learned: its divergence from the overlaps of the regions with
             the gold boxes, or whether each overlaps, one by one.
         region_weight: weight of the region's loss beside that of the tokens.
@@ -83,7 +85,7 @@ class HIndexConfig:
     regions: int = 18
     normalise: bool = True
     grounded: bool = True
-    context: Context = "none"
+    reads: tuple[Extra, ...] = ()
     region_loss: RegionLoss = "kl"
     region_weight: float = 1.0
     length: int = 30

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from gmner.models.h_index.config import END, POINTERS, SEEN, HIndexConfig
 from gmner.nn.attention import Block, DecoderBlock, Memory
-from gmner.nn.crops import RegionEncoder
+from gmner.nn.region_encoder import RegionEncoder
 from gmner.nn.regions import PLACE
 
 INITIAL_STD: Final = 0.02
