@@ -32,7 +32,19 @@ def _plim(**settings: Any) -> System:
 def _mqspn(**settings: Any) -> System:
     from gmner.systems import joint
 
-    return joint.load(**settings)
+    return joint.load_mqspn(**settings)
+
+
+def _h_index(**settings: Any) -> System:
+    from gmner.systems import joint
+
+    return joint.load_h_index(**settings)
+
+
+def _evg(**settings: Any) -> System:
+    from gmner.systems import evg
+
+    return evg.load(**settings)
 
 
 SYSTEMS: Final[dict[str, Entry]] = {
@@ -50,6 +62,16 @@ SYSTEMS: Final[dict[str, Entry]] = {
         summary="MQSPN: names, types and regions as one set, found by queries among candidate regions",
         needs="a trained model; posts with candidate regions, or a detector of transformers",
         make=_mqspn,
+    ),
+    "h-index": Entry(
+        summary="H-Index: names, visibility and types as one generated sequence, each with a candidate region",
+        needs="a trained model; posts with candidate regions, or a detector of transformers",
+        make=_h_index,
+    ),
+    "evg": Entry(
+        summary="UMT, BARTMNER or a tagger, then EVG: names first, and a candidate region for each, if any",
+        needs="two trained models; posts with candidate regions, or a detector of transformers",
+        make=_evg,
     ),
 }
 

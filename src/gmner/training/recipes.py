@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from gmner.config import from_dict, read_values
 from gmner.errors import UnknownNameError
+from gmner.training.evg import EVGRecipe
+from gmner.training.h_index import HIndexRecipe
 from gmner.training.mqspn import MQSPNRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
@@ -13,6 +15,8 @@ from gmner.training.umt import UMTRecipe
 
 RECIPES: Final[Mapping[str, type[Any]]] = {
     "recognise": RecogniseRecipe,
+    "evg": EVGRecipe,
+    "h-index": HIndexRecipe,
     "mqspn": MQSPNRecipe,
     "umt": UMTRecipe,
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from gmner.nn.encoders import word_pieces
 from gmner.nn.regions import Seen, region_shares, region_tensors, see
 from gmner.tagging import split_words, word_offsets
 from gmner.types import Entity, Example
+
+SPECIAL: Final = 3
+"""Special sub-words of an input: one in front, one behind the sentence, one behind the entity."""
 
 
 class Query(NamedTuple):
@@ -55,7 +58,8 @@ class EVGCodec:
         """Every post as numbers; `entities[i]`, `pictures[i]` and a detector's `features[i]` belong to `examples[i]`.
 
         Raises:
-            TextError: a sentence and an entity together have more sub-words than the window.
+            TextError: a sentence has more sub-words than the window. What does not fit of an entity's text behind it
+                is left out.
             ConfigError: the features are not those that the model reads.
         """
         given = [None] * len(examples) if features is None else features
@@ -64,38 +68,40 @@ class EVGCodec:
         second = [[_words(text, split_words(text)) for text in row] for row in written]
         flat = (word for rows in (words, *second) for row in rows for word in row)
         known = word_pieces(self.tokenizer, flat)
+        sentences = [[known[word] for word in row] for row in words]
+        for example, sentence in zip(examples, sentences, strict=True):
+            self._check(example, sum(len(word) for word in sentence))
+        kept = [self._kept(*post) for post in zip(examples, pictures, given, strict=True)]
         return [
-            Encoded(
-                [
-                    self._query(example, entity, [known[word] for word in sentence], [known[word] for word in row])
-                    for entity, row in zip(found, rows, strict=True)
-                ],
-                self._kept(example, *seen),
-            )
-            for example, found, sentence, rows, *seen in zip(
-                examples, entities, words, second, pictures, given, strict=True
-            )
+            Encoded([self._query(e, *pair, sentence, known) for pair in zip(found, texts, strict=True)], seen)
+            for e, found, texts, sentence, seen in zip(examples, entities, second, sentences, kept, strict=True)
         ]
 
-    def _query(self, example: Example, entity: Entity, sentence: list[list[int]], text: list[list[int]]) -> Query:
-        inside = [
-            number
-            for number, (start, end) in enumerate(word_offsets(example))
-            if entity.start is not None and entity.end is not None and start < entity.end and end > entity.start
-        ]
-        starts = np.cumsum([1, *(len(word) for word in sentence)]).tolist()
-        mention = range(starts[inside[0]], starts[inside[-1] + 1]) if inside else range(0)
-        first = starts[-1] + 1
-        flat = [[piece for word in part for piece in word] for part in (sentence, text)]
-        pieces = [self.tokenizer.cls_token_id, *flat[0], self.tokenizer.sep_token_id, *flat[1],
-                  self.tokenizer.sep_token_id]  # fmt: skip
-        if len(pieces) > self.config.window:
+    def _check(self, example: Example, pieces: int) -> None:
+        if pieces > self.config.window - SPECIAL:
             raise TextError(
-                f"the text of post {example.id!r} and its entity {entity.text!r} have {len(pieces) - 3:,} sub-words",
-                allowed=f"this EVG reads at most {self.config.window - 3:,}",
+                f"the text of post {example.id!r} has {pieces:,} sub-words",
+                allowed=f"this EVG reads at most {self.config.window - SPECIAL:,}",
                 todo="split the text into several posts",
             )
-        return Query(entity, pieces, first, mention)
+
+    def _query(
+        self, example: Example, entity: Entity, text: list[str], sentence: list[list[int]], known: dict[str, list[int]]
+    ) -> Query:
+        start, end = entity.start, entity.end
+        inside = [
+            number
+            for number, (first, last) in enumerate(word_offsets(example))
+            if start is not None and end is not None and first < end and last > start
+        ]
+        places = np.cumsum([1, *(len(word) for word in sentence)]).tolist()
+        mention = range(places[inside[0]], places[inside[-1] + 1]) if inside else range(0)
+        room = self.config.window - SPECIAL - places[-1] + 1
+        flat = [piece for word in sentence for piece in word]
+        added = [piece for word in text for piece in known[word]][:room]
+        separator = self.tokenizer.sep_token_id
+        pieces = [self.tokenizer.cls_token_id, *flat, separator, *added, separator]
+        return Query(entity, pieces, places[-1] + 1, mention)
 
     def _kept(self, example: Example, picture: Picture | None, features: np.ndarray | None) -> Seen:
         """The first candidates."""
