@@ -43,11 +43,14 @@ class Queries:
         typed: every query belongs to a type: the state of [MASK] in a prompt that names the type is added to it, and it
             says only whether such an entity is there. Otherwise a query chooses among the types.
         learned: the entity grain is learned; otherwise it is made of hand-written sentences.
+        std: of the entity grain's first values. The paper's leave the queries of one type all but equal, which then have
+            to grow apart.
     """
 
     count: int = 60
     typed: bool = True
     learned: bool = True
+    std: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class MQSPNConfig:
         dropout: share of numbers zeroed in training, above the encoders.
         repeat: gold items are repeated until so large a share of the queries that can take them answers for one.
         decoding: which answers are kept.
+        product: queries also point by likeness, the product of query and word or region. The paper's heads only add.
         released: the released network instead of the paper's: its own sizes, its text and crops, its gold.
     """
 
@@ -109,5 +113,6 @@ class MQSPNConfig:
     fusion: Fusion = Fusion()
     dropout: float = 0.1
     repeat: float = 0.75
+    product: bool = False
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     released: ReleasedConfig | None = None

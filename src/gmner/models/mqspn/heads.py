@@ -1,5 +1,6 @@
 """The heads that both networks share, and how a query points."""
 
+import math
 from typing import Final
 
 import torch
@@ -14,14 +15,17 @@ class Pointer(nn.Module):
     """Where each query points: sigmoid(w . relu(source + query) + b) for every row of a source, each by itself.
 
     `source` is what a row passes first: a linear layer, or for the released region head some more. Several `outputs`
-    have w and b of their own and share the rest.
+    have w and b of their own and share the rest. With `product`, the scaled product of linear maps of both is added to
+    what is put into the sigmoid: likeness, which the sum above has to piece together.
     """
 
-    def __init__(self, width: int, source: nn.Module | None = None, outputs: int = 1) -> None:
+    def __init__(self, width: int, source: nn.Module | None = None, outputs: int = 1, *, product: bool = False) -> None:
         super().__init__()
         self.source = nn.Linear(width, width) if source is None else source
         self.query = nn.Linear(width, width)
         self.out = nn.Linear(width, outputs)
+        self.asked = nn.Linear(width, outputs * width) if product else None
+        self.told = nn.Linear(width, width) if product else None
 
     def forward(
         self,
@@ -32,15 +36,10 @@ class Pointer(nn.Module):
         """Probabilities, 0 exactly for rows that are not `present`."""
         pairs = (self.source(rows)[:, None] + self.query(queries)[:, :, None]).relu()
         logits: Tensor = self.out(pairs).float().movedim(-1, 0)
+        if self.asked is not None and self.told is not None:
+            asked = self.asked(queries).unflatten(-1, (len(logits), -1)).movedim(-2, 0)
+            logits = logits + (asked @ self.told(rows).transpose(1, 2)).float() / math.sqrt(queries.shape[-1])
         return logits.sigmoid().masked_fill(~present[:, None], 0.0)
-
-
-def initialise(module: nn.Module, std: float = 0.02) -> None:
-    """BERT's initial values, for `Module.apply`."""
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=std)
-    if isinstance(module, nn.Linear) and module.bias is not None:
-        torch.nn.init.zeros_(module.bias)
 
 
 def pool_words(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gmner.models.mqspn.batch import PLACE, Posts
 from gmner.models.mqspn.config import Fusion, MQSPNConfig
-from gmner.models.mqspn.heads import Pointer, initialise, pool_words
+from gmner.models.mqspn.heads import Pointer, pool_words
 from gmner.models.mqspn.outputs import IMPOSSIBLE, NONE, TYPES, Outputs
 from gmner.nn.attention import Block
 from gmner.tagging import SHAPES
@@ -43,22 +43,21 @@ class MQSPN(nn.Module):
         count = config.queries.count
         self.places = nn.Linear(PLACE, width) if config.places else None
         self.look_norm = nn.LayerNorm(width)
-        self.entity_queries = nn.Parameter(torch.randn(count, width) * 0.02) if config.queries.learned else None
+        self.entity_queries = nn.Parameter(torch.randn(count, width) * config.queries.std) if config.queries.learned else None
         inner = encoder.config.intermediate_size
         self.layers = nn.ModuleList(
             FusionLayer(config.fusion, width, heads, inner, config.dropout) for _ in range(config.fusion.layers)
         )
-        self.boundary = Pointer(width, outputs=2)
-        self.region = Pointer(width)
+        self.boundary = Pointer(width, outputs=2, product=config.product)
+        self.region = Pointer(width, product=config.product)
         self.query = nn.Linear(width, width)
         self.dropout = nn.Dropout(config.dropout)
         self.types = nn.Linear(4 * width, 1 if config.queries.typed else 1 + len(TYPES))
-        self.apply(initialise)  # before the parts that bring their weights along are added
         self.register_buffer("prompts", prompts)
         self.register_buffer("written", written)
         self.shapes = nn.Embedding(SHAPES, width) if config.casing else None
         if self.shapes is not None:
-            initialise(self.shapes)
+            nn.init.normal_(self.shapes.weight, std=encoder.config.initializer_range)
         self.encoder = encoder
         if getattr(encoder, "pooler", None) is not None:
             encoder.pooler.requires_grad_(False)

@@ -1,5 +1,6 @@
 """MQSPN on disk: folders of ours, and the names of released checkpoints (specs/mqspn.md, sections 2 to 4 and 8)."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -211,6 +212,7 @@ def fresh_encoder(sizes: FreshText | None, vocabulary: int, window: int) -> Any:
             hidden_dropout_prob=sizes.dropout,
             attention_probs_dropout_prob=sizes.dropout,
             max_position_embeddings=window,
+            initializer_range=0.7 / math.sqrt(sizes.width),  # BERT's 0.02 is meant for its width
         ),
         add_pooling_layer=False,
     )
