@@ -1,6 +1,6 @@
 """The pipelines of the H-Index paper: a recogniser, then EVG, which grounds among candidate regions.
 
-propose -> recognise (UMT, BARTMNER or the tagger) -> expand, if EVG was trained on expansions -> ground
+propose -> recognise (UMT, ITA, BARTMNER or the tagger) -> expand, if EVG was trained on expansions -> ground
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,13 @@ from gmner.stages.candidates import GivenCandidates
 from gmner.stages.detect import TransformersDetector
 from gmner.stages.expand import Expander
 from gmner.stages.ground_among import GroundAmongCandidates
+from gmner.stages.picture_in_words import PictureInWords
 from gmner.stages.recognise import TaggerRecogniser
 from gmner.stages.recognise_with_picture import BARTMNERRecogniser, UMTRecogniser
 from gmner.stages.stage import Stage
 from gmner.systems.cascade import Cascade
 
-Recogniser = Literal["umt", "bartmner", "tagger"]
+Recogniser = Literal["umt", "ita", "bartmner", "tagger"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class EVGSettings:
     """What a pipeline needs.
 
     Args:
-        recogniser: which kind of model finds the names. The tagger reads the text only: "BERT-CRF + EVG".
+        recogniser: which kind of model finds the names. ITA is a tagger that reads the
+            picture in words (caption, lettering, named objects); the plain one reads the text only.
         model: the folder of a trained one.
         evg: the folder of a trained EVG.
         candidates: a file of candidate regions (`gmner.data.candidates`); without it posts bring their own.
@@ -64,10 +66,11 @@ def load(**settings: Any) -> Cascade:
             recogniser = UMTRecogniser.load(chosen.model)
         case "bartmner":
             recogniser = BARTMNERRecogniser.load(chosen.model, regions)
-        case "tagger":
+        case "tagger" | "ita":
             recogniser = TaggerRecogniser.load(chosen.model)
     ground = GroundAmongCandidates.load(chosen.evg, regions)
     form = ground.codec.config.form
     model = None if chosen.llm is None else provider(chosen.llm)
+    words = (PictureInWords(),) if chosen.recogniser == "ita" else ()
     expand = () if form == "name" else (Expander(model, form),)
-    return Cascade("evg", (GivenCandidates(regions, detector), recogniser, *expand, ground))
+    return Cascade("evg", (GivenCandidates(regions, detector), *words, recogniser, *expand, ground))

@@ -8,6 +8,7 @@ from gmner.config import from_dict, read_values
 from gmner.errors import UnknownNameError
 from gmner.training.evg import EVGRecipe
 from gmner.training.h_index import HIndexRecipe
+from gmner.training.ita import ITARecipe
 from gmner.training.mqspn import MQSPNRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
@@ -17,6 +18,7 @@ RECIPES: Final[Mapping[str, type[Any]]] = {
     "recognise": RecogniseRecipe,
     "evg": EVGRecipe,
     "h-index": HIndexRecipe,
+    "ita": ITARecipe,
     "mqspn": MQSPNRecipe,
     "umt": UMTRecipe,
 }

@@ -43,7 +43,9 @@ class MQSPN(nn.Module):
         count = config.queries.count
         self.places = nn.Linear(PLACE, width) if config.places else None
         self.look_norm = nn.LayerNorm(width)
-        self.entity_queries = nn.Parameter(torch.randn(count, width) * config.queries.std) if config.queries.learned else None
+        self.entity_queries = (
+            nn.Parameter(torch.randn(count, width) * config.queries.std) if config.queries.learned else None
+        )
         inner = encoder.config.intermediate_size
         self.layers = nn.ModuleList(
             FusionLayer(config.fusion, width, heads, inner, config.dropout) for _ in range(config.fusion.layers)
