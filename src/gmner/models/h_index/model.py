@@ -16,9 +16,6 @@ from gmner.nn.attention import Block, DecoderBlock, Memory
 from gmner.nn.region_encoder import RegionEncoder
 from gmner.nn.regions import PLACE
 
-INITIAL_STD: Final = 0.02
-"""Standard deviation of new weights, as BART's."""
-
 EPS: Final = 1e-5
 POSITION_OFFSET: Final = 2
 """BART's table of positions begins with two rows that nothing reads."""
@@ -111,7 +108,8 @@ class HIndex(nn.Module):
         self.pointer_outer = nn.Linear(config.width, config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.head_dropout = nn.Dropout(config.head_dropout)
-        self.apply(_initialise)
+        for table in (self.embedding, self.encoder_positions, self.decoder_positions):
+            nn.init.normal_(table.weight, std=config.width**-0.5)  # so that new scores are about 1 apart
 
     @property
     def device(self) -> torch.device:
@@ -243,10 +241,3 @@ class HIndex(nn.Module):
 def sums_above_zero(regions: Float[Tensor, "batch regions feature"]) -> Bool[Tensor, "batch regions"]:
     """What the released code takes for a region that is present: one whose features sum to more than 0."""
     return regions.sum(-1) > 0
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=INITIAL_STD)
-    if isinstance(module, nn.Linear):
-        nn.init.zeros_(module.bias)
