@@ -21,9 +21,9 @@ from gmner.models.h_index import weights as h_index_weights
 from gmner.models.h_index.config import HIndexConfig
 from gmner.models.h_index.model import HIndex
 from gmner.nn.encoders import load_tokenizer
-from gmner.stages.candidates import GivenCandidates
 from gmner.stages.given import GoldEntities
 from gmner.stages.ground_among import GroundAmongCandidates
+from gmner.stages.propose import GivenCandidates
 from gmner.stages.recognise_with_picture import BARTMNERRecogniser
 from gmner.systems.cascade import Cascade
 from gmner.training.evg import EVGTask

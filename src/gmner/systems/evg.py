@@ -10,11 +10,11 @@ from typing import Any, Literal
 from gmner.config import from_dict
 from gmner.data.candidates import read_candidates
 from gmner.llm import LLMSettings, provider
-from gmner.stages.candidates import GivenCandidates
 from gmner.stages.detect import TransformersDetector
 from gmner.stages.expand import Expander
 from gmner.stages.ground_among import GroundAmongCandidates
 from gmner.stages.picture_in_words import PictureInWords
+from gmner.stages.propose import GivenCandidates
 from gmner.stages.recognise import TaggerRecogniser
 from gmner.stages.recognise_with_picture import BARTMNERRecogniser, UMTRecogniser
 from gmner.stages.stage import Stage
