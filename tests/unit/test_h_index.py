@@ -284,6 +284,23 @@ def test_what_is_found_does_not_depend_on_the_batch() -> None:
     assert any(together)
 
 
+def test_no_sequence_is_longer_than_the_decoder_has_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, reader = model(), codec()
+    score = network.score
+
+    def every_word_is_a_name(*given: Any) -> Any:
+        scores = score(*given)
+        scores.tokens[..., END], scores.tokens[..., UNSEEN] = -1e6, 1e6
+        return scores
+
+    monkeypatch.setattr(network, "score", every_word_is_a_name)
+    encoded = encode(reader, [Example(text="Rome " * (CONFIG.positions - 2))], [5])
+    generated = generate(network, reader.batch(encoded))
+    assert generated.tokens.shape[1] == CONFIG.positions  # 46 names would take 140
+    assert generated.tokens[0, -1] == END
+    assert len(reader.read(encoded[0], generated, 0)) == (CONFIG.positions - 2) // 3
+
+
 def test_released_generation_ends_at_its_limit() -> None:
     changes: dict[str, Any] = {"released": True, "length": 5, "length_factor": 0.5}
     network, reader = model(1, **changes), codec(**changes)

@@ -29,12 +29,15 @@ def generate(model: HIndex, source: Source) -> Generated:
     """The most probable token at every step, until all sequences have ended.
 
     By default only tokens that can follow are generated (`Grammar`), so that every sequence means something. In the
-    `released` setting any token may follow any other; a sequence is then ended at its limit (`limits`).
+    `released` setting any token may follow any other; a sequence is then ended at its limit (`limits`). No sequence is
+    longer than the decoder has positions: one that names nearly every word of a long text ends there.
     """
     config = model.config
     encoded = model.encode(source)
     grammar = None if config.released else Grammar(source, grounded=config.grounded)
-    limit = limits(config, source)
+    limit = torch.full_like(source.pieces[:, 0], config.positions)
+    if config.released:
+        limit = limit.minimum(limits(config, source))
     tokens = source.pieces.new_full((len(source.pieces), 1), START)
     ended = torch.zeros(len(tokens), dtype=torch.bool, device=model.device)
     past: tuple[Memory, ...] = ()
@@ -47,10 +50,8 @@ def generate(model: HIndex, source: Source) -> Generated:
         regions.append(scores.regions[:, -1])
         if grammar is not None:
             step = step.masked_fill(~grammar.allowed(), -torch.inf)
-        best = step.argmax(-1).masked_fill(ended, END)
-        if grammar is None:
-            best = best.masked_fill(tokens.shape[1] >= limit - 1, END)
-        else:
+        best = step.argmax(-1).masked_fill(ended | (tokens.shape[1] >= limit - 1), END)
+        if grammar is not None:
             grammar.take(best)
         probabilities.append(step.softmax(-1).gather(1, best[:, None])[:, 0])
         tokens = torch.cat([tokens, best[:, None]], 1)
