@@ -11,30 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-<<<<<<< HEAD
-class Memory(NamedTuple):
-    """What can be read: a key and a value of every row, in heads."""
-
-    keys: Float[Tensor, "batch heads rows head_width"]
-    values: Float[Tensor, "batch heads rows head_width"]
-
-
-def split_heads(rows: Float[Tensor, "batch rows width"], heads: int) -> Float[Tensor, "batch heads rows part"]:
-    """Each row in as many parts as there are heads."""
-    return rows.reshape(*rows.shape[:-1], heads, -1).transpose(1, 2)
-
-
-def merge_heads(rows: Float[Tensor, "batch heads rows part"]) -> Float[Tensor, "batch rows width"]:
-    """The inverse of `split_heads`."""
-    return rows.transpose(1, 2).flatten(2)
-
-
-class MultiHeadAttention(nn.Module):
-    """Scaled dot-product attention in `heads` heads, with biased projections. Dropout falls on the probabilities."""
-=======
 class KeysValues(NamedTuple):
     """Rows that queries read, projected and split into heads."""
->>>>>>> main
 
     keys: Float[Tensor, "batch heads rows part"]
     values: Float[Tensor, "batch heads rows part"]
@@ -81,13 +59,6 @@ class MultiHeadAttention(nn.Module):
 
         Absent rows have probability 0 exactly. Released code adds -10000 to their scores, which is the same in fp32.
         """
-<<<<<<< HEAD
-        return self.read(queries, self.memory(source), None if present is None else present[:, None, None])
-
-    def memory(self, source: Float[Tensor, "batch rows width"]) -> Memory:
-        """The rows of `source` as they are read. Decoders keep it: each row costs its projections once."""
-        return Memory(split_heads(self.key(source), self.heads), split_heads(self.value(source), self.heads))
-=======
         return self.read(queries, self.project(source), None if present is None else present[:, None, None])
 
     def project(
@@ -98,23 +69,10 @@ class MultiHeadAttention(nn.Module):
         """The keys of `source`, and the values of `values` (of `source`, if None): what `read` reads, once for all."""
         rows = self.key(source), self.value(source if values is None else values)
         return KeysValues(*(split_heads(projected, self.heads) for projected in rows))
->>>>>>> main
 
     def read(
         self,
         queries: Float[Tensor, "batch queries width"],
-<<<<<<< HEAD
-        memory: Memory,
-        visible: Bool[Tensor, "#batch #heads #queries rows"] | None = None,
-    ) -> Float[Tensor, "batch queries width"]:
-        """What each query reads from the rows of `memory` that are `visible` to it (all, if None; at least one)."""
-        read = F.scaled_dot_product_attention(
-            split_heads(self.query(queries), self.heads),
-            *memory,
-            attn_mask=visible,
-            dropout_p=self.dropout if self.training else 0.0,
-        )
-=======
         memory: KeysValues,
         allowed: Bool[Tensor, "#batch #heads #queries keys"] | None = None,
     ) -> Float[Tensor, "batch queries width"]:
@@ -124,7 +82,6 @@ class MultiHeadAttention(nn.Module):
             read = plain_attention(query, *memory, allowed, dropout)
         else:
             read = F.scaled_dot_product_attention(query, *memory, attn_mask=allowed, dropout_p=dropout)
->>>>>>> main
         out: Tensor = self.out(merge_heads(read))
         return out
 
@@ -181,8 +138,6 @@ class Block(nn.Module):
         out: Tensor = self.attention_norm(queries + self.dropout(self.attention(queries, source, present)))
         return out
 
-<<<<<<< HEAD
-=======
     def feed(self, rows: Float[Tensor, "batch rows width"]) -> Float[Tensor, "batch rows width"]:
         """The second half: two linear layers with a GELU between, residual, norm."""
         out: Tensor = self.outer_norm(rows + self.dropout(self.outer(F.gelu(self.inner(rows)))))
@@ -209,16 +164,11 @@ class FusionBlock(Block):
         attended = self.attend(text, text, present)
         return self.feed(self.fusion_norm(attended + self.dropout(self.fusion.read(attended, picture))))
 
->>>>>>> main
 
 class DecoderBlock(nn.Module):
     """One layer of a decoder (Vaswani et al. 2017): rows read themselves, then a source, norms behind each sub-layer.
 
-<<<<<<< HEAD
-    The rows so far are a `Memory`, so that a sequence may come row by row.
-=======
     The rows so far are `KeysValues`, so that a sequence may come row by row.
->>>>>>> main
     """
 
     def __init__(self, width: int, heads: int, inner_width: int, dropout: float = 0.1, eps: float = 1e-12) -> None:
@@ -236,24 +186,6 @@ class DecoderBlock(nn.Module):
         self,
         rows: Float[Tensor, "batch rows width"],
         visible: Bool[Tensor, "#batch 1 rows all"] | None,
-<<<<<<< HEAD
-        source: Memory,
-        present: Bool[Tensor, "batch keys"],
-        past: Memory | None = None,
-    ) -> tuple[Float[Tensor, "batch rows width"], Memory]:
-        """The new rows, and the memory of all rows so far.
-
-        `past` are the rows before, if any; `visible` says which of all rows each new row reads (all, if None);
-        `source` is `cross.memory(...)` of what is read beside them, of which the rows that are `present` are seen.
-        """
-        memory = self.attention.memory(rows)
-        if past is not None:
-            memory = Memory(*(torch.cat(pair, 2) for pair in zip(past, memory, strict=True)))
-        rows = self.attention_norm(rows + self.dropout(self.attention.read(rows, memory, visible)))
-        rows = self.cross_norm(rows + self.dropout(self.cross.read(rows, source, present[:, None, None])))
-        rows = self.outer_norm(rows + self.dropout(self.outer(F.gelu(self.inner(rows)))))
-        return rows, memory
-=======
         source: KeysValues,
         present: Bool[Tensor, "batch keys"],
         past: KeysValues | None = None,
@@ -270,4 +202,3 @@ class DecoderBlock(nn.Module):
         rows = self.cross_norm(rows + self.dropout(self.cross.read(rows, source, present[:, None, None])))
         rows = self.outer_norm(rows + self.dropout(self.outer(F.gelu(self.inner(rows)))))
         return rows, seen
->>>>>>> main

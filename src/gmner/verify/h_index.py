@@ -14,7 +14,7 @@ from gmner.models.h_index.generate import Generated, generate, limits
 from gmner.models.h_index.model import HIndex, Source, Targets, sums_above_zero
 from gmner.models.h_index.sequences import read_sequence
 from gmner.models.h_index.weights import from_published
-from gmner.nn.attention import Memory
+from gmner.nn.attention import KeysValues
 from gmner.nn.regions import PLACE
 from gmner.verify.fixture import EXACT, Comparison, Fixture, compare
 
@@ -96,7 +96,7 @@ def _outputs(model: HIndex, source: Source, targets: Targets, fixture: Fixture) 
     losses = model.losses(source, targets)
     crossed = network(fixture, region_loss="bce").losses(source, targets)
 
-    past: tuple[Memory, ...] = ()
+    past: tuple[KeysValues, ...] = ()
     steps = []
     for step in given.T:
         state, past = model.step(step, source, encoded, past)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gmner.models.h_index.config import END, POINTERS, SEEN, START, TYPE_TOKENS, UNSEEN, HIndexConfig
 from gmner.models.h_index.model import HIndex, Source
-from gmner.nn.attention import Memory
+from gmner.nn.attention import KeysValues
 
 
 class Generated(NamedTuple):
@@ -40,7 +40,7 @@ def generate(model: HIndex, source: Source) -> Generated:
         limit = limit.minimum(limits(config, source))
     tokens = source.pieces.new_full((len(source.pieces), 1), START)
     ended = torch.zeros(len(tokens), dtype=torch.bool, device=model.device)
-    past: tuple[Memory, ...] = ()
+    past: tuple[KeysValues, ...] = ()
     probabilities, seen, regions = [], [], []
     while not ended.all():
         hidden, past = model.step(tokens[:, -1], source, encoded, past)

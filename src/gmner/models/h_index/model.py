@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gmner.models.h_index.config import END, POINTERS, SEEN, HIndexConfig
-from gmner.nn.attention import Block, DecoderBlock, Memory
+from gmner.nn.attention import Block, DecoderBlock, KeysValues
 from gmner.nn.region_encoder import RegionEncoder
 from gmner.nn.regions import PLACE
 
@@ -64,7 +64,7 @@ class Encoded(NamedTuple):
     states: Float[Tensor, "batch regions+pieces width"]
     """Regions first."""
     visible: Bool[Tensor, "batch regions+pieces"]
-    memories: tuple[Memory, ...]
+    memories: tuple[KeysValues, ...]
     """What each layer of the decoder reads of `states`."""
     pointers: Float[Tensor, "batch pieces width"]
     """A state of the decoder times one of these is the score of pointing at the sub-word."""
@@ -143,7 +143,7 @@ class HIndex(nn.Module):
             inputs,
             states,
             torch.cat([source.present, source.attention], 1),
-            tuple(block.cross.memory(states) for block in cast("Iterable[DecoderBlock]", self.decoder)),
+            tuple(block.cross.project(states) for block in cast("Iterable[DecoderBlock]", self.decoder)),
             pointers=(self._pointer(of_text) + self.head_dropout(embedded)) / 2,
             marks=(self._pointer(of_regions) + self.head_dropout(projected)) / 2,
         )
@@ -160,8 +160,8 @@ class HIndex(nn.Module):
         return hidden
 
     def step(
-        self, tokens: Int64[Tensor, " batch"], source: Source, encoded: Encoded, past: tuple[Memory, ...] = ()
-    ) -> tuple[Float[Tensor, "batch 1 width"], tuple[Memory, ...]]:
+        self, tokens: Int64[Tensor, " batch"], source: Source, encoded: Encoded, past: tuple[KeysValues, ...] = ()
+    ) -> tuple[Float[Tensor, "batch 1 width"], tuple[KeysValues, ...]]:
         """The last layer of the decoder at one more token, and the memories of all so far (`past` of the next step)."""
         return self._decode(self.input_pieces(tokens[:, None], source), encoded, None, past)
 
@@ -170,8 +170,8 @@ class HIndex(nn.Module):
         pieces: Int64[Tensor, "batch steps"],
         encoded: Encoded,
         visible: Bool[Tensor, "batch 1 steps steps"] | None,
-        past: tuple[Memory, ...] = (),
-    ) -> tuple[Float[Tensor, "batch steps width"], tuple[Memory, ...]]:
+        past: tuple[KeysValues, ...] = (),
+    ) -> tuple[Float[Tensor, "batch steps width"], tuple[KeysValues, ...]]:
         done = past[0].keys.shape[2] if past else 0
         positions = torch.arange(done, done + pieces.shape[1], device=self.device)
         embedded = self.embedding(pieces) + self.decoder_positions(positions + POSITION_OFFSET)
