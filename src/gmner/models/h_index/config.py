@@ -46,7 +46,8 @@ class HIndexConfig:
         region_width: numbers of a region's feature.
         crop: see regions by crops of so many pixels a side, by a small convolutional network that is trained along;
             with 0, the published way, a detector's features are given.
-        places: also read the place and size of each region, which the published network does not.
+        places: also read the place and size of each region, and norm the sum of the two as sub-words are normed, which
+            the published network does not: there regions come in as small as a detector's features make them.
         regions: most candidate regions of a post, in the detector's order; the others are not seen.
         normalise: divide a post's features by the norm of all of them together, of those that are not kept as well.
         grounded: generate `SEEN` or `UNSEEN` and a region for every entity. Off, the network is BARTMNER: words and

@@ -104,6 +104,7 @@ class HIndex(nn.Module):
         self.decoder = nn.ModuleList(DecoderBlock(*sizes) for _ in range(config.decoder_layers))
         self.regions = RegionEncoder(config.region_width, config.crop, config.width)
         self.places = nn.Linear(PLACE, config.width) if config.places else None
+        self.region_norm = nn.LayerNorm(config.width, EPS) if config.places else None
         self.pointer_inner = nn.Linear(config.width, config.width)
         self.pointer_outer = nn.Linear(config.width, config.width)
         self.dropout = nn.Dropout(config.dropout)
@@ -124,8 +125,8 @@ class HIndex(nn.Module):
     def encode(self, source: Source) -> Encoded:
         """Read regions and text (section 3, "Encoder")."""
         projected = self.regions(source.regions, source.present)
-        if self.places is not None:
-            projected = projected + self.places(source.places)
+        if self.places is not None and self.region_norm is not None:
+            projected = self.region_norm(projected + self.places(source.places))
         positions = torch.arange(source.pieces.shape[1], device=self.device)
         embedded = self.embedding(source.pieces)
         text = self.encoder_norm(embedded + self.encoder_positions(positions + POSITION_OFFSET))
