@@ -177,7 +177,7 @@ def _need(arrays: Mapping[str, np.ndarray], name: str, path: Path) -> np.ndarray
 def _checked(boxes: Any, scores: Any, features: Any, path: Path) -> Regions:
     """Regions whose arrays fit each other and whose boxes can be."""
     try:
-        regions = Regions(boxes.astype(np.float64).reshape(len(boxes), -1), scores.astype(np.float64), features)
+        regions = Regions(boxes.astype(np.float64), scores.astype(np.float64), features)
     except (ValueError, TypeError) as error:
         raise _damaged(path, str(error)) from None
     corners = regions.boxes

@@ -1,5 +1,7 @@
 """One-to-one assignment of columns to rows at least cost (Kuhn 1955), batched, by SciPy."""
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -24,8 +26,9 @@ def assign(
     from scipy.optimize import linear_sum_assignment
 
     shape, rows = present.shape, cost.shape[-2]
-    matrices = cost.detach().double().cpu().numpy().reshape(-1, rows, shape[-1])
-    valid = present.cpu().numpy().reshape(-1, shape[-1])
+    batch, width = math.prod(shape[:-1]), shape[-1]
+    matrices = cost.detach().double().cpu().numpy().reshape(batch, rows, width)
+    valid = present.cpu().numpy().reshape(batch, width)
     found = np.full(valid.shape, -1, dtype=np.int64)
     for matrix, columns, chosen in zip(matrices, valid, found, strict=True):
         block = matrix[:, columns]

@@ -26,6 +26,8 @@ class CriterionConfig:
         types: cross-entropy over the classes (`ce`), a binary one for each (`bce`), or the focal loss.
         none_weight: of the class "no entity" beside the types; 0 takes the number of matched queries over that of the
             others, as released (3 where 45 of 60 are matched: "no entity" weighs more than a type).
+        type_mean: the cross-entropy of all queries is divided by the number of gold `items`, as the other losses are (the
+            paper adds all up alike), or by the sum of its own `weights`, as released.
         layers: the layers' losses weigh the `same`, or rise by 1 (`linear`).
     """
 
@@ -38,17 +40,18 @@ class CriterionConfig:
     loss_region: float = 1.0
     types: Literal["ce", "bce", "focal"] = "ce"
     none_weight: float = 1.0
+    type_mean: Literal["items", "weights"] = "items"
     layers: Literal["same", "linear"] = "same"
 
 
 RELEASED_CRITERION = CriterionConfig(
     match_type=2.0, match_boundary=2.0, match_region=2.0, loss_type=2.0, loss_boundary=2.0, loss_region=2.0,
-    none_weight=0.0,
+    none_weight=0.0, type_mean="weights",
 )  # fmt: skip
 
 
 class Losses(NamedTuple):
-    """The unweighted losses of one layer, means over gold items (boundary, region) or over queries (type)."""
+    """The unweighted losses of one layer, a gold item; that of the type as the settings say."""
 
     type: Float[Tensor, ""]
     boundary: Float[Tensor, ""]
@@ -147,6 +150,8 @@ def _type_loss(
     weight = weights[targets]
     if config.types == "focal":
         return -(weight * (1 - likelihood.exp()) ** 2 * likelihood).mean()
+    if config.type_mean == "items":
+        return -(weight * likelihood).sum() / max(int((targets != NONE).sum()), 1)
     # Released code divides 0 by 0 where a whole batch has no gold.
     return -(weight * likelihood).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
 
