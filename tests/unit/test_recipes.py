@@ -11,6 +11,8 @@ import transformers
 
 from gmner.data.candidates import Regions, write_candidates
 from gmner.errors import ConfigError, UnknownNameError
+from gmner.models.albef.config import ALBEFConfig
+from gmner.models.albef.model import ALBEF
 from gmner.nn import encoders
 from gmner.training.h_index import HIndexRecipe
 from gmner.training.loop import parameter_groups
@@ -67,6 +69,19 @@ def small(recipe: Any, folder: Path) -> Any:
         write_candidates(folder / "regions.npz", {post.id: regions for post in POSTS})
         recipe = replace(recipe, candidates=folder / "regions.npz")
     return recipe
+
+
+@pytest.fixture(autouse=True)
+def tiny_albef(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ALBEF of any size from random weights, a few numbers wide."""
+
+    def narrow(config: ALBEFConfig) -> ALBEF:
+        vision = replace(config.vision, width=8, depth=1, heads=1)
+        text = replace(config.text, width=8, depth=2, heads=1, inner=8, fusion_layer=1)
+        return ALBEF(replace(config, vision=vision, text=text))
+
+    monkeypatch.setattr("gmner.training.albef.ALBEF", narrow)
+    monkeypatch.setattr("gmner.models.albef.weights.start_from", lambda path, student, teacher: None)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

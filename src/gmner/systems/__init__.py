@@ -47,6 +47,12 @@ def _evg(**settings: Any) -> System:
     return evg.load(**settings)
 
 
+def _segmented(**settings: Any) -> System:
+    from gmner.systems import segmented
+
+    return segmented.load(**settings)
+
+
 SYSTEMS: Final[dict[str, Entry]] = {
     "lite": Entry(
         summary="tagger, faces, lettering and GrabCut in a cascade: the offline default, rough",
@@ -72,6 +78,11 @@ SYSTEMS: Final[dict[str, Entry]] = {
         summary="UMT, BARTMNER or a tagger, then EVG: names first, and a candidate region for each, if any",
         needs="two trained models; posts with candidate regions, or a detector of transformers",
         make=_evg,
+    ),
+    "segmented": Entry(
+        summary="any other system, its boxes made masks by SAM or GrabCut",
+        needs="what that system needs; a SAM such as facebook/sam-vit-huge, or nothing for GrabCut",
+        make=_segmented,
     ),
 }
 

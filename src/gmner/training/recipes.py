@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from gmner.config import from_dict, read_values
 from gmner.errors import UnknownNameError
+from gmner.training.albef import ALBEFRecipe
 from gmner.training.evg import EVGRecipe
 from gmner.training.h_index import HIndexRecipe
 from gmner.training.ita import ITARecipe
@@ -15,6 +16,7 @@ from gmner.training.recognise import RecogniseRecipe
 from gmner.training.umt import UMTRecipe
 
 RECIPES: Final[Mapping[str, type[Any]]] = {
+    "albef": ALBEFRecipe,
     "recognise": RecogniseRecipe,
     "evg": EVGRecipe,
     "h-index": HIndexRecipe,
