@@ -17,7 +17,9 @@ def test_the_sum_is_the_least_of_all(rows: int, columns: int, seed: int) -> None
     cost = torch.randint(-4, 5, (rows, columns), generator=torch.Generator().manual_seed(seed)).float()
     chosen = assign(cost, torch.ones(columns, dtype=torch.bool)).tolist()
     assert len(set(chosen)) == columns
-    sums = [sum(cost[row, column].item() for column, row in enumerate(rows)) for rows in permutations(range(rows), columns)]
+    sums = [
+        sum(cost[row, column].item() for column, row in enumerate(rows)) for rows in permutations(range(rows), columns)
+    ]
     assert sum(cost[row, column].item() for column, row in enumerate(chosen)) == min(sums)
 
 

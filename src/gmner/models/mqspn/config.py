@@ -43,8 +43,8 @@ class Queries:
         typed: every query belongs to a type: the state of [MASK] in a prompt that names the type is added to it, and it
             says only whether such an entity is there. Otherwise a query chooses among the types.
         learned: the entity grain is learned; otherwise it is made of hand-written sentences.
-        std: of the entity grain's first values. The paper's leave the queries of one type all but equal, which then have
-            to grow apart.
+        std: of the entity grain's first values. The paper's leave the queries of one type all but equal: they have to
+            grow apart.
     """
 
     count: int = 60

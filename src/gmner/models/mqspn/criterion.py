@@ -26,7 +26,7 @@ class CriterionConfig:
         types: cross-entropy over the classes (`ce`), a binary one for each (`bce`), or the focal loss.
         none_weight: of the class "no entity" beside the types; 0 takes the number of matched queries over that of the
             others, as released (3 where 45 of 60 are matched: "no entity" weighs more than a type).
-        type_mean: the cross-entropy of all queries is divided by the number of gold `items`, as the other losses are (the
+        type_mean: the cross-entropy of all queries is divided by the number of gold `items` like the other losses (the
             paper adds all up alike), or by the sum of its own `weights`, as released.
         layers: the layers' losses weigh the `same`, or rise by 1 (`linear`).
     """

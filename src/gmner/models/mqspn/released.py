@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from gmner.models.mqspn.batch import Posts
 from gmner.models.mqspn.heads import HEAD_DROPOUT, Pointer, pool_words
 from gmner.models.mqspn.outputs import TYPES, Outputs
-from gmner.nn.attention import merge_heads, split_heads
+from gmner.nn.attention import KeysValues, merge_heads, split_heads
 
 FIRST_FUSED: Final = 8
 """The first layer (from 0) of the backbone in which words and pictures read each other."""
@@ -103,13 +103,6 @@ class States(NamedTuple):
     """After each layer; `text` are words."""
 
 
-class Prefix(NamedTuple):
-    """Keys and values of text, which stand before those of the picture."""
-
-    keys: Float[Tensor, "batch heads text part"]
-    values: Float[Tensor, "batch heads text part"]
-
-
 class TextLayer(nn.Module):
     """A layer of BERT on words and queries together (section 2.3)."""
 
@@ -135,7 +128,7 @@ class TextLayer(nn.Module):
         position: Float[Tensor, "batch queries width"],
         visible: Bool[Tensor, "batch 1 rows keys"],
         picture: Float[Tensor, "batch patches width"] | None = None,
-    ) -> tuple[Float[Tensor, "batch text width"], Float[Tensor, "batch queries width"], Prefix]:
+    ) -> tuple[Float[Tensor, "batch text width"], Float[Tensor, "batch queries width"], KeysValues]:
         """New states of words and queries, and the keys and values of the words.
 
         The query position is averaged into what queries ask and how they are found, not into what they say. The words
@@ -156,7 +149,7 @@ class TextLayer(nn.Module):
             # Added as another term, not in place: queries have none.
             inner = inner + F.pad(self.fusion(similar), (0, 0, 0, queries.shape[1]))
         states = self.outer_norm(attended + self.dropout(self.outer(F.gelu(inner))))
-        prefix = Prefix(key[:, :, :length], value[:, :, :length])
+        prefix = KeysValues(key[:, :, :length], value[:, :, :length])
         return states[:, :length], states[:, length:], prefix
 
 
@@ -180,12 +173,12 @@ class VisionLayer(nn.Module):
         self.outer = nn.Linear(config.vision_inner, width)
 
     def forward(
-        self, picture: Float[Tensor, "batch patches width"], prefix: Prefix | None
+        self, picture: Float[Tensor, "batch patches width"], prefix: KeysValues | None
     ) -> Float[Tensor, "batch patches width"]:
         rows = self.attention_norm(picture)
         query, key, value = (split_heads(part(rows), self.heads) for part in (self.query, self.key, self.value))
         if prefix is not None:
-            key, value = torch.cat([prefix.keys, key], 2), torch.cat([prefix.values, value], 2)
+            key, value = prefix.then(KeysValues(key, value))
         picture = picture + self.out(merge_heads(F.scaled_dot_product_attention(query, key, value)))
         inner = self.inner(self.inner_norm(picture))
         out: Tensor = picture + self.outer(inner * (1.702 * inner).sigmoid())
@@ -345,7 +338,7 @@ class ReleasedMQSPN(nn.Module):
         """Vision first, with the words of the layer before as prefix; then text, which reads that vision (2.5)."""
         after = []
         text, queries, picture = streams
-        prefix: Prefix | None = None
+        prefix: KeysValues | None = None
         for index, (read, see) in enumerate(zip(self.text_layers, self.vision_layers, strict=True)):
             fused = index >= FIRST_FUSED
             picture = see(picture, prefix if fused else None)
