@@ -10,6 +10,7 @@ from gmner.errors import CheckpointError
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 CONFIG_FILE = "config.toml"
 TENSOR_FILE = "model.safetensors"
@@ -131,3 +132,15 @@ def compare_shapes(given: "Mapping[str, torch.Tensor]", expected: "Mapping[str, 
             allowed="weights have the sizes that the settings say",
             todo="give the settings that the checkpoint was made with",
         )
+
+
+def fill(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", what: str) -> None:
+    """Give a model the tensors of `what`, all of its own and no others.
+
+    Raises:
+        CheckpointError: names or shapes are not those of the model.
+    """
+    own = model.state_dict()
+    compare_names(tensors, own, what)
+    compare_shapes(tensors, own, what)
+    model.load_state_dict(dict(tensors))

@@ -51,6 +51,28 @@ def _riveg(**settings: Any) -> System:
     from gmner.systems import riveg
 
     return riveg.load(**settings)
+def _mqspn(**settings: Any) -> System:
+    from gmner.systems import joint
+
+    return joint.load_mqspn(**settings)
+
+
+def _h_index(**settings: Any) -> System:
+    from gmner.systems import joint
+
+    return joint.load_h_index(**settings)
+
+
+def _evg(**settings: Any) -> System:
+    from gmner.systems import evg
+
+    return evg.load(**settings)
+
+
+def _segmented(**settings: Any) -> System:
+    from gmner.systems import segmented
+
+    return segmented.load(**settings)
 
 
 SYSTEMS: Final[dict[str, Entry]] = {
@@ -73,6 +95,20 @@ SYSTEMS: Final[dict[str, Entry]] = {
         summary="RiVEG: referring expressions, visual entailment, visual grounding, masks from the boxes",
         needs="trained parts: a tagger, OFA or ALBEF, OFA or SeqTR, SAM; a language model, or recorded answers of one",
         make=_riveg,
+    "mqspn": Entry(
+        summary="MQSPN: names, types and regions as one set, found by queries among candidate regions",
+        needs="a trained model; posts with candidate regions, or a detector of transformers",
+        make=_mqspn,
+    ),
+    "h-index": Entry(
+        summary="H-Index: names, visibility and types as one generated sequence, each with a candidate region",
+        needs="a trained model; posts with candidate regions, or a detector of transformers",
+        make=_h_index,
+    ),
+    "evg": Entry(
+        summary="UMT, BARTMNER or a tagger, then EVG: names first, and a candidate region for each, if any",
+        needs="two trained models; posts with candidate regions, or a detector of transformers",
+        make=_evg,
     ),
     "segmented": Entry(
         summary="any other system, its boxes made masks by SAM or GrabCut",

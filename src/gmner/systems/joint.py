@@ -87,11 +87,11 @@ class Joint(System):
 
 
 @dataclass(frozen=True)
-class MQSPNSettings:
-    """What MQSPN needs.
+class JointSettings:
+    """What a joint model needs.
 
     Args:
-        model: the folder of a trained MQSPN.
+        model: the folder of a trained one.
         candidates: a file of candidate regions (`gmner.data.candidates`); without it posts bring their own.
         detector: a detector of transformers, a folder or a hub name in the local cache, for posts without candidates.
         open: the detector is told what to find (Grounding DINO), and has no classes of its own (RT-DETR).
@@ -105,19 +105,32 @@ class MQSPNSettings:
     batch_size: int = 16
 
 
-def load(**settings: Any) -> Joint:
-    """MQSPN as a system; `settings` are the fields of `MQSPNSettings`.
+def load_mqspn(**settings: Any) -> Joint:
+    """MQSPN as a system; `settings` are the fields of `JointSettings`, and it raises as `_build` does."""
+    from gmner.models.mqspn.predictor import MQSPNPredictor
+
+    chosen = from_dict(JointSettings, settings)
+    return _build("mqspn", MQSPNPredictor.load(chosen.model, chosen.batch_size), chosen)
+
+
+def load_h_index(**settings: Any) -> Joint:
+    """H-Index as a system; `settings` are the fields of `JointSettings`, and it raises as `_build` does."""
+    from gmner.models.h_index.predictor import HIndexPredictor
+
+    chosen = from_dict(JointSettings, settings)
+    return _build("h-index", HIndexPredictor.load(chosen.model, chosen.batch_size), chosen)
+
+
+def _build(name: str, model: JointModel[Any], chosen: JointSettings) -> Joint:
+    """The system of a joint model.
 
     Raises:
         CheckpointError: the model, an encoder or the detector is missing or damaged.
         ConfigError: a setting is wrong, or the model reads features and no file of candidates has any.
         DataError: the file of candidates is missing or damaged.
     """
-    from gmner.models.mqspn.predictor import MQSPNPredictor
     from gmner.stages.detect import TransformersDetector
 
-    chosen = from_dict(MQSPNSettings, settings)
-    model = MQSPNPredictor.load(chosen.model, chosen.batch_size)
     regions = {} if chosen.candidates is None else read_candidates(chosen.candidates)
     if model.reads_features and all(found.features is None for found in regions.values()):
         raise ConfigError(
@@ -128,4 +141,4 @@ def load(**settings: Any) -> Joint:
     detector = None
     if chosen.detector is not None:
         detector = TransformersDetector.load(chosen.detector, "open" if chosen.open else "closed")
-    return Joint("mqspn", model, regions, detector)
+    return Joint(name, model, regions, detector)

@@ -10,6 +10,10 @@ from gmner.training.albef import ALBEFRecipe
 from gmner.training.mqspn import MQSPNRecipe
 from gmner.training.ofa import OFAEntailRecipe, OFAGroundRecipe
 from gmner.training.blind import BlindRecipe
+from gmner.training.evg import EVGRecipe
+from gmner.training.h_index import HIndexRecipe
+from gmner.training.ita import ITARecipe
+from gmner.training.mqspn import MQSPNRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
 from gmner.training.seqtr import SeqTRRecipe
@@ -21,6 +25,9 @@ RECIPES: Final[Mapping[str, type[Any]]] = {
     "ofa-ground": OFAGroundRecipe,
     "blind": BlindRecipe,
     "recognise": RecogniseRecipe,
+    "evg": EVGRecipe,
+    "h-index": HIndexRecipe,
+    "ita": ITARecipe,
     "mqspn": MQSPNRecipe,
     "seqtr": SeqTRRecipe,
     "umt": UMTRecipe,
