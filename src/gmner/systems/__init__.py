@@ -17,12 +17,6 @@ class Entry:
     make: Callable[..., System]
 
 
-def _blind(**settings: Any) -> System:
-    from gmner.systems import blind
-
-    return blind.load(**settings)
-
-
 def _lite(**settings: Any) -> System:
     from gmner.systems import lite
 
@@ -35,22 +29,12 @@ def _plim(**settings: Any) -> System:
     return plim.load(**settings)
 
 
-def _segmented(**settings: Any) -> System:
-    from gmner.systems import segmented
-
-    return segmented.load(**settings)
-
-
-def _mqspn(**settings: Any) -> System:
-    from gmner.systems import joint
-
-    return joint.load(**settings)
-
-
 def _riveg(**settings: Any) -> System:
     from gmner.systems import riveg
 
     return riveg.load(**settings)
+
+
 def _mqspn(**settings: Any) -> System:
     from gmner.systems import joint
 
@@ -75,12 +59,13 @@ def _segmented(**settings: Any) -> System:
     return segmented.load(**settings)
 
 
+def _blind(**settings: Any) -> System:
+    from gmner.systems import blind
+
+    return blind.load(**settings)
+
+
 SYSTEMS: Final[dict[str, Entry]] = {
-    "blind": Entry(
-        summary="the floor: says what can be seen, and where, from words alone; it never opens a picture",
-        needs="a trained tagger; a trained blind reader, without which every entity is called ungroundable",
-        make=_blind,
-    ),
     "lite": Entry(
         summary="tagger, faces, lettering and GrabCut in a cascade: the offline default, rough",
         needs="nothing",
@@ -95,6 +80,7 @@ SYSTEMS: Final[dict[str, Entry]] = {
         summary="RiVEG: referring expressions, visual entailment, visual grounding, masks from the boxes",
         needs="trained parts: a tagger, OFA or ALBEF, OFA or SeqTR, SAM; a language model, or recorded answers of one",
         make=_riveg,
+    ),
     "mqspn": Entry(
         summary="MQSPN: names, types and regions as one set, found by queries among candidate regions",
         needs="a trained model; posts with candidate regions, or a detector of transformers",
@@ -115,10 +101,10 @@ SYSTEMS: Final[dict[str, Entry]] = {
         needs="what that system needs; a SAM such as facebook/sam-vit-huge, or nothing for GrabCut",
         make=_segmented,
     ),
-    "mqspn": Entry(
-        summary="MQSPN: names, types and regions as one set, found by queries among candidate regions",
-        needs="a trained model; posts with candidate regions, or a detector of transformers",
-        make=_mqspn,
+    "blind": Entry(
+        summary="the floor: says what can be seen, and where, from words alone; it never opens a picture",
+        needs="a trained tagger; a trained blind reader, without which every entity is called ungroundable",
+        make=_blind,
     ),
 }
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from gmner.errors import CheckpointError, UnknownNameError
-from gmner.verify import albef, crf, mqspn, ofa, seqtr, umt
-from gmner.verify import albef, crf, h_index, mqspn, umt
+from gmner.verify import albef, crf, h_index, mqspn, ofa, seqtr, umt
 from gmner.verify.fixture import Comparison, Fixture, read_fixture
 
 CHECKS: Final[Mapping[str, Callable[[Fixture], list[Comparison]]]] = {
