@@ -146,3 +146,27 @@ def to_token_span(entity: Entity, offsets: Sequence[tuple[int, int]]) -> TokenSp
     if entity.start is None or entity.end is None or entity.start not in starts or entity.end not in ends:
         return None
     return TokenSpan(starts[entity.start], ends[entity.end], entity.type)
+
+
+SHAPES: Final = 10
+"""Number of word shapes, see `word_shape`; 0 is no word."""
+
+
+def word_shape(word: str) -> int:
+    """1 lower, 2 Capitalised, 3 UPPER, 4 one capital, 5 miXed, 6 digits, 7 digits and letters, 8 sign, 9 other letters.
+
+    What an uncased encoder does not see of a word; 0 is kept for what is no word of the sentence.
+    """
+    if word.isdigit():
+        return 6
+    if not any(character.isalpha() for character in word):
+        return 8
+    if any(character.isdigit() for character in word):
+        return 7
+    if word.islower():
+        return 1
+    if word.isupper():
+        return 4 if len(word) == 1 else 3
+    if word[0].isupper() and word[1:].islower():
+        return 2
+    return 5 if word.lower() != word else 9

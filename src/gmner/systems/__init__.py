@@ -29,6 +29,42 @@ def _plim(**settings: Any) -> System:
     return plim.load(**settings)
 
 
+def _riveg(**settings: Any) -> System:
+    from gmner.systems import riveg
+
+    return riveg.load(**settings)
+
+
+def _mqspn(**settings: Any) -> System:
+    from gmner.systems import joint
+
+    return joint.load_mqspn(**settings)
+
+
+def _h_index(**settings: Any) -> System:
+    from gmner.systems import joint
+
+    return joint.load_h_index(**settings)
+
+
+def _evg(**settings: Any) -> System:
+    from gmner.systems import evg
+
+    return evg.load(**settings)
+
+
+def _segmented(**settings: Any) -> System:
+    from gmner.systems import segmented
+
+    return segmented.load(**settings)
+
+
+def _blind(**settings: Any) -> System:
+    from gmner.systems import blind
+
+    return blind.load(**settings)
+
+
 SYSTEMS: Final[dict[str, Entry]] = {
     "lite": Entry(
         summary="tagger, faces, lettering and GrabCut in a cascade: the offline default, rough",
@@ -39,6 +75,36 @@ SYSTEMS: Final[dict[str, Entry]] = {
         summary="stage 1 of RiVEG: names as referring expressions, with a language model's help; grounds nothing",
         needs="a trained tagger; a language model, or recorded answers of one",
         make=_plim,
+    ),
+    "riveg": Entry(
+        summary="RiVEG: referring expressions, visual entailment, visual grounding, masks from the boxes",
+        needs="trained parts: a tagger, OFA or ALBEF, OFA or SeqTR, SAM; a language model, or recorded answers of one",
+        make=_riveg,
+    ),
+    "mqspn": Entry(
+        summary="MQSPN: names, types and regions as one set, found by queries among candidate regions",
+        needs="a trained model; posts with candidate regions, or a detector of transformers",
+        make=_mqspn,
+    ),
+    "h-index": Entry(
+        summary="H-Index: names, visibility and types as one generated sequence, each with a candidate region",
+        needs="a trained model; posts with candidate regions, or a detector of transformers",
+        make=_h_index,
+    ),
+    "evg": Entry(
+        summary="UMT, BARTMNER or a tagger, then EVG: names first, and a candidate region for each, if any",
+        needs="two trained models; posts with candidate regions, or a detector of transformers",
+        make=_evg,
+    ),
+    "segmented": Entry(
+        summary="any other system, its boxes made masks by SAM or GrabCut",
+        needs="what that system needs; a SAM such as facebook/sam-vit-huge, or nothing for GrabCut",
+        make=_segmented,
+    ),
+    "blind": Entry(
+        summary="the floor: says what can be seen, and where, from words alone; it never opens a picture",
+        needs="a trained tagger; a trained blind reader, without which every entity is called ungroundable",
+        make=_blind,
     ),
 }
 

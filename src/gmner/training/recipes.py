@@ -6,15 +6,29 @@ from typing import Any, Final
 
 from gmner.config import from_dict, read_values
 from gmner.errors import UnknownNameError
+from gmner.training.albef import ALBEFRecipe
+from gmner.training.blind import BlindRecipe
+from gmner.training.evg import EVGRecipe
+from gmner.training.h_index import HIndexRecipe
+from gmner.training.ita import ITARecipe
+from gmner.training.mqspn import MQSPNRecipe
 from gmner.training.ofa import OFAEntailRecipe, OFAGroundRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
+from gmner.training.seqtr import SeqTRRecipe
 from gmner.training.umt import UMTRecipe
 
 RECIPES: Final[Mapping[str, type[Any]]] = {
+    "albef": ALBEFRecipe,
+    "blind": BlindRecipe,
+    "evg": EVGRecipe,
+    "h-index": HIndexRecipe,
+    "ita": ITARecipe,
+    "mqspn": MQSPNRecipe,
     "ofa-entail": OFAEntailRecipe,
     "ofa-ground": OFAGroundRecipe,
     "recognise": RecogniseRecipe,
+    "seqtr": SeqTRRecipe,
     "umt": UMTRecipe,
 }
 

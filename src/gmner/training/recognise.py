@@ -1,6 +1,5 @@
 """Training a tagger: the CRF's negative log-likelihood, and the cross-entropy of the groundable head."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from gmner.models.tagger.model import Sentences, Spans, Tagger
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.loop import Task, TrainingConfig
 from gmner.training.recipe import Tested
+from gmner.training.temperature import cool, temperature
 from gmner.types import Example, Prediction
 
 
@@ -171,24 +171,13 @@ def accuracy(logits: Float[Tensor, " entities"], visible: Float[Tensor, " entiti
 def calibrate(model: Tagger, codec: TaggerCodec, dev: Sequence[Example]) -> float:
     """Make the groundable head's probabilities honest: one temperature that fits `dev` best; it is returned.
 
-    A head that is trained past its best likelihood is right as often and too sure. The logits are divided by the
-    temperature (Guo et al. 2017, On Calibration of Modern Neural Networks), which goes into the last layer's weights,
-    so no decision at 0.5 changes.
+    It goes into the last layer's weights (`training/temperature.py`), so no decision at 0.5 changes.
     """
-    from scipy.optimize import minimize_scalar
-
     if model.groundable is None:
         return 1.0
-    logits, visible = groundable_logits(model, codec, dev)
-
-    def cross_entropy(log_temperature: float) -> float:
-        return float(F.binary_cross_entropy_with_logits(logits / math.exp(log_temperature), visible))
-
-    temperature = math.exp(minimize_scalar(cross_entropy, bounds=(-3, 3), method="bounded").x)
-    with torch.no_grad():
-        model.groundable.out.weight.div_(temperature)
-        model.groundable.out.bias.div_(temperature)
-    return temperature
+    degrees = temperature(*groundable_logits(model, codec, dev))
+    cool(model.groundable.out, degrees)
+    return degrees
 
 
 @torch.inference_mode()

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from gmner.errors import CheckpointError, UnknownNameError
-from gmner.verify import crf, ofa, umt
+from gmner.verify import albef, crf, h_index, mqspn, ofa, seqtr, umt
 from gmner.verify.fixture import Comparison, Fixture, read_fixture
 
 CHECKS: Final[Mapping[str, Callable[[Fixture], list[Comparison]]]] = {
+    "albef": albef.checks,
     "crf": crf.checks,
+    "h_index": h_index.checks,
+    "mqspn": mqspn.checks,
     "ofa": ofa.checks,
+    "seqtr": seqtr.checks,
     "umt": umt.checks,
 }
 

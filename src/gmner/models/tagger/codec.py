@@ -11,7 +11,7 @@ from torch import Tensor
 from gmner.errors import TextError
 from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Sentences, Spans, Tagger
-from gmner.tagging import TokenSpan, read_bio, to_entity, to_token_span, word_offsets, write_bio
+from gmner.tagging import TokenSpan, read_bio, to_entity, to_token_span, word_offsets, word_shape, write_bio
 from gmner.types import ENTITY_TYPES, Entity, Example
 
 
@@ -221,26 +221,6 @@ def gold_spans(encoded: Encoded) -> list[TokenSpan]:
     """The gold entities of a sentence as token spans; those without offsets or that cut through words are left out."""
     found = (to_token_span(entity, encoded.offsets) for entity in encoded.example.entities or ())
     return [span for span in found if span is not None]
-
-
-def word_shape(word: str) -> int:
-    """1 lower, 2 Capitalised, 3 UPPER, 4 one capital, 5 miXed, 6 digits, 7 digits and letters, 8 sign, 9 other letters.
-
-    What an uncased encoder does not see of a word; 0 is kept for what is no word of the sentence.
-    """
-    if word.isdigit():
-        return 6
-    if not any(character.isalpha() for character in word):
-        return 8
-    if any(character.isdigit() for character in word):
-        return 7
-    if word.islower():
-        return 1
-    if word.isupper():
-        return 4 if len(word) == 1 else 3
-    if word[0].isupper() and word[1:].islower():
-        return 2
-    return 5 if word.lower() != word else 9
 
 
 def _pad(rows: Sequence[Sequence[int]], filler: int) -> Tensor:

@@ -8,10 +8,8 @@ from torch import Tensor, nn
 
 from gmner.models.tagger.config import TaggerConfig
 from gmner.nn.crf import CRF, bio_constraints
+from gmner.tagging import SHAPES
 from gmner.types import ENTITY_TYPES
-
-SHAPES = 10
-"""Number of word shapes, see `codec.word_shape`; 0 is no word."""
 
 
 class Sentences(NamedTuple):

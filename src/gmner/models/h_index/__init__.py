@@ -1,0 +1,1 @@
+"""H-Index: entities, their visibility and types generated as indexes, with a region each (Wang et al., ACL 2023)."""

@@ -1,0 +1,147 @@
+"""Training H-Index: the cross-entropy of its tokens and the divergence of its regions from gold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gmner.data.expansions import with_expansions
+from gmner.metrics import evaluate
+from gmner.models.h_index import weights
+from gmner.models.h_index.codec import Encoded, HIndexCodec
+from gmner.models.h_index.config import HIndexConfig
+from gmner.models.h_index.model import HIndex, Source, Targets
+from gmner.nn.encoders import load_tokenizer
+from gmner.training.loop import Task, TrainingConfig
+from gmner.training.pictures import open_picture
+from gmner.training.recipe import Tested
+from gmner.training.regions import with_regions
+from gmner.types import Example, Prediction
+
+
+class Batch(NamedTuple):
+    """Posts with what is to be generated for them."""
+
+    source: Source
+    targets: Targets
+
+
+class HIndexTask(Task):
+    """The joint task on posts with gold entities; the dev score that chooses the epoch is GMNER F1 in percent.
+
+    The published runs step with AdamW at a constant rate and decay every tensor (specs/hindex.md, section 7); this
+    house has one loop.
+    """
+
+    model: HIndex
+
+    def __init__(
+        self,
+        model: HIndex,
+        codec: HIndexCodec,
+        train: Sequence[Encoded],
+        dev: Sequence[Encoded],
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.codec = codec
+        self.posts = train
+        self.dev = dev
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Encoded]]:
+        """Posts of similar length together, in random order (section 7: buckets by source length)."""
+        order = torch.randperm(len(self.posts), generator=generator).tolist()
+        order.sort(key=lambda index: len(self.posts[index].pieces) // 8)
+        batches = [
+            [self.posts[index] for index in order[start : start + batch_size]]
+            for start in range(0, len(order), batch_size)
+        ]
+        return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+
+    def collate(self, batch: list[Encoded]) -> Batch:
+        return Batch(self.codec.batch(batch), self.codec.targets(batch))
+
+    def forward(self, tensors: Batch) -> Tensor:
+        source, targets = tensors
+        return self.model.losses(source, targets).total
+
+    def evaluate(self) -> dict[str, float]:
+        predictions = predict(self.model, self.codec, self.dev)
+        tasks = tasks_of(self.codec.config)
+        scores = evaluate([item.example for item in self.dev], predictions, tasks=tasks)
+        return {f"{task}_f1": 100 * scores[task].f1 for task in tasks}
+
+    def save(self, folder: Path) -> None:
+        weights.save(folder, self.model)
+
+
+@dataclass(frozen=True)
+class HIndexRecipe:
+    """An H-Index, or a BARTMNER (`model.grounded` off).
+
+    Args:
+        about: one sentence for the reader.
+        task: what is trained.
+        start: a BART whose weights the model begins with; without one, all weights are random.
+        candidates: a detector's files (`training.regions`); without them posts bring their candidates along.
+        expansions: give the model the expansions of the gold names as knowledge, as drawn posts have them.
+        model: H-Index's settings.
+        training: the loop's settings.
+    """
+
+    about: str
+    task: Literal["h-index"] = "h-index"
+    start: str | None = None
+    candidates: Path | None = None
+    expansions: bool = False
+    model: HIndexConfig = field(default_factory=HIndexConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    @property
+    def reads_knowledge(self) -> bool:
+        return "knowledge" in self.model.reads and not self.expansions
+
+    def prepare(self, train: Sequence[Example], dev: Sequence[Example]) -> HIndexTask:
+        """A new H-Index.
+
+        Raises:
+            CheckpointError: the BART or the tokenizer is not at hand.
+            ConfigError: the model reads features of regions, and there are none.
+            ImageError: a picture is missing or damaged.
+            TextError: a sentence has more sub-words than there are positions.
+        """
+        torch.manual_seed(self.training.seed)
+        model = HIndex(self.model)
+        if self.start is not None:
+            weights.begin_with_bart(model, self.start)
+        codec = HIndexCodec(self.model, load_tokenizer(self.model.tokenizer))
+        return HIndexTask(model, codec, self._encode(codec, train), self._encode(codec, dev))
+
+    def test(self, folder: Path, test: Sequence[Example]) -> Tested:
+        """The joint task on the test split, and its parts."""
+        model, codec = weights.load(folder)
+        return Tested(predict(model, codec, self._encode(codec, test)), tasks_of(codec.config), {})
+
+    def _encode(self, codec: HIndexCodec, examples: Sequence[Example]) -> list[Encoded]:
+        """Every post as numbers; pictures are opened one by one, and only what is seen of them is kept."""
+        told = with_expansions(examples) if self.expansions else examples
+        crop = codec.config.crop
+        return [
+            item
+            for post, features in with_regions(told, self.candidates, features=not crop)
+            for item in codec.encode([post], [open_picture(post) if crop else None], [features])
+        ]
+
+
+def tasks_of(config: HIndexConfig) -> tuple[str, ...]:
+    """What a model of these settings is scored by; the first chooses the epoch."""
+    return ("gmner", "mner", "eeg") if config.grounded else ("mner",)
+
+
+def predict(model: HIndex, codec: HIndexCodec, posts: Sequence[Encoded]) -> list[Prediction]:
+    """What an H-Index finds in every post."""
+    found = codec.predict(model, posts)
+    return [Prediction(example=item.example, entities=entities) for item, entities in zip(posts, found, strict=True)]

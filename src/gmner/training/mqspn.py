@@ -1,0 +1,153 @@
+"""Training MQSPN: entities matched with queries at every layer, and what the queries then should have said."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gmner.data.expansions import with_expansions
+from gmner.metrics import evaluate
+from gmner.models.mqspn import weights
+from gmner.models.mqspn.batch import Posts
+from gmner.models.mqspn.codec import Encoded, MQSPNCodec
+from gmner.models.mqspn.config import MQSPNConfig
+from gmner.models.mqspn.criterion import CriterionConfig, criterion
+from gmner.models.mqspn.outputs import Gold
+from gmner.nn.encoders import load_encoder, load_tokenizer
+from gmner.training.loop import Task, TrainingConfig
+from gmner.training.pictures import open_picture
+from gmner.training.recipe import Tested
+from gmner.types import Example, Prediction
+
+TASKS = ("gmner", "mner", "eeg")
+"""What is scored, the first of them to choose the epoch."""
+
+
+class Batch(NamedTuple):
+    """Posts with their gold items."""
+
+    posts: Posts
+    gold: Gold
+
+
+class MQSPNTask(Task):
+    """The whole task on posts with gold entities; the dev score that chooses the epoch is GMNER F1 in percent.
+
+    The release chooses by the macro F1 of its own rule (protocol `mqspn`).
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        codec: MQSPNCodec,
+        train: Sequence[Encoded],
+        dev: Sequence[Encoded],
+        criterion: CriterionConfig,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.codec = codec
+        self.posts = train
+        self.dev = dev
+        self.criterion = criterion
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Encoded]]:
+        """Posts in random order."""
+        order = torch.randperm(len(self.posts), generator=generator).tolist()
+        return [
+            [self.posts[index] for index in order[start : start + batch_size]]
+            for start in range(0, len(order), batch_size)
+        ]
+
+    def collate(self, batch: list[Encoded]) -> Batch:
+        posts = self.codec.batch(batch)
+        return Batch(posts, self.codec.gold(batch, posts.regions.shape[1]))
+
+    def forward(self, tensors: Batch) -> Tensor:
+        layers = self.model(tensors.posts)
+        with torch.autocast(tensors.posts.words.device.type, enabled=False):
+            return criterion(layers, tensors.gold, self.criterion)
+
+    def evaluate(self) -> dict[str, float]:
+        return scores(predict(self.model, self.codec, self.dev))
+
+    def save(self, folder: Path) -> None:
+        weights.save(folder, self.model, self.codec.config)
+
+
+@dataclass(frozen=True)
+class MQSPNRecipe:
+    """An MQSPN, trained on posts with candidate regions.
+
+    Args:
+        about: one sentence for the reader.
+        task: what is trained.
+        model: MQSPN's settings.
+        criterion: how outputs are matched and judged.
+        training: the loop's settings.
+        expansions: give the model the expansions of the gold names as knowledge, as drawn posts have them.
+    """
+
+    about: str
+    task: Literal["mqspn"] = "mqspn"
+    model: MQSPNConfig = field(default_factory=MQSPNConfig)
+    criterion: CriterionConfig = field(default_factory=CriterionConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    expansions: bool = False
+
+    @property
+    def reads_knowledge(self) -> bool:
+        return "knowledge" in self.model.reads and not self.expansions
+
+    def prepare(self, train: Sequence[Example], dev: Sequence[Example]) -> MQSPNTask:
+        """A new MQSPN.
+
+        Raises:
+            ImageError: a picture is missing or damaged.
+            TextError: a sentence has more sub-words than the window.
+            ConfigError: a post has more gold entities than there are queries for them.
+        """
+        torch.manual_seed(self.training.seed)
+        config = self.model
+        encoder = load_encoder(config.encoder) if weights.needs_encoder(config) else None
+        begins = config.released is not None and config.released.pretrained
+        clip = load_encoder(config.vision) if begins or weights.sees_by_clip(config) else None
+        model, codec = weights.build(config, load_tokenizer(config.encoder), encoder, clip)
+        posts = encode(codec, self._told(train))
+        for post in posts:
+            codec.items(post)  # too many entities are told before the training begins
+        return MQSPNTask(model, codec, posts, encode(codec, self._told(dev)), self.criterion)
+
+    def test(self, folder: Path, test: Sequence[Example]) -> Tested:
+        """GMNER, MNER and EEG on the test split."""
+        model, codec = weights.load(folder)
+        return Tested(predict(model, codec, encode(codec, self._told(test))), TASKS, {})
+
+    def _told(self, examples: Sequence[Example]) -> Sequence[Example]:
+        return with_expansions(examples) if self.expansions else examples
+
+
+def encode(codec: MQSPNCodec, examples: Sequence[Example]) -> list[Encoded]:
+    """Every post as numbers; pictures are opened one by one, and only their crops are kept.
+
+    Raises:
+        ImageError: a picture is missing or damaged.
+        TextError: a sentence has more sub-words than the window.
+    """
+    return [item for post in examples for item in codec.encode([post], [open_picture(post)])]
+
+
+def predict(model: nn.Module, codec: MQSPNCodec, posts: Sequence[Encoded]) -> list[Prediction]:
+    """What an MQSPN finds in every post."""
+    model.eval()
+    found = codec.predict(model, posts)
+    return [Prediction(example=item.example, entities=entities) for item, entities in zip(posts, found, strict=True)]
+
+
+def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
+    """F1 in percent of what is scored."""
+    report = evaluate([prediction.example for prediction in predictions], predictions, tasks=TASKS)
+    return {f"{task}_f1": 100 * report[task].f1 for task in TASKS}

@@ -1,0 +1,262 @@
+"""Training SeqTR on references: to write the box of what an expression means, its outline, or both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+from gmner.data.pairs import Reference, references
+from gmner.errors import ConfigError
+from gmner.expression import Form
+from gmner.geometry import box_iou, decode_mask, mask_box, mask_iou, pair_iou
+from gmner.models.seqtr import weights
+from gmner.models.seqtr.codec import SeqTRCodec
+from gmner.models.seqtr.config import SeqTRConfig
+from gmner.models.seqtr.frame import View
+from gmner.models.seqtr.jitter import jitter
+from gmner.models.seqtr.model import Pairs, SeqTR
+from gmner.models.seqtr.outline import sample_outline
+from gmner.models.seqtr.predictor import SeqTRGrounder
+from gmner.models.seqtr.text import Vocabulary, read_vectors
+from gmner.training.loop import Task, TrainingConfig
+from gmner.training.pictures import open_picture
+from gmner.training.recipe import Tested
+from gmner.types import Box, Entity, Example, Mask, Prediction
+
+CHUNK = 20
+"""Batches among which views are sorted by shape."""
+
+
+class Row(NamedTuple):
+    """A reference and what is seen of its picture."""
+
+    reference: Reference
+    view: View
+
+
+class Draw(NamedTuple):
+    """A row, and the seed of what is random in it."""
+
+    row: Row
+    seed: int
+
+
+class Batch(NamedTuple):
+    """Pairs and the tokens to write."""
+
+    pairs: Pairs
+    targets: Int64[Tensor, "pairs length"]
+
+
+class SeqTRTask(Task):
+    """Visual grounding; the dev score that chooses the epoch is Prec@0.5 in percent, or the mean IoU of masks.
+
+    The published runs step with Adam (amsgrad), cut the rate to a tenth once and may average the weights
+    (specs/seqtr.md, section 9); this house has one loop, with AdamW. The loss of boxes and outlines together is the
+    sum, which the released loop never picks up. Of the points of an outline none are shuffled.
+    """
+
+    model: SeqTR
+
+    def __init__(
+        self, model: SeqTR, codec: SeqTRCodec, train: Sequence[Row], dev: Sequence[Row], jittered: bool = False
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.codec = codec
+        self.rows = train
+        self.dev = dev
+        self.jittered = jittered
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Draw]]:
+        """Shuffled rows, sorted by shape within chunks of batches so that little is padded."""
+        order = torch.randperm(len(self.rows), generator=generator).tolist()
+        seeds = torch.randint(2**31, (len(self.rows),), generator=generator).tolist()
+        batches: list[list[Draw]] = []
+        for start in range(0, len(order), batch_size * CHUNK):
+            chunk = [Draw(self.rows[index], seeds[index]) for index in order[start : start + batch_size * CHUNK]]
+            chunk.sort(key=lambda draw: draw.row.view.frame.seen[0] / draw.row.view.frame.seen[1])
+            batches += [chunk[first : first + batch_size] for first in range(0, len(chunk), batch_size)]
+        return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+
+    def collate(self, batch: list[Draw]) -> Batch:
+        views, targets = zip(*(self._sample(draw) for draw in batch), strict=True)
+        expressions = [[draw.row.reference.expression] for draw in batch]
+        return Batch(self.codec.batch(views, expressions), torch.from_numpy(np.stack(targets)))
+
+    def _sample(self, draw: Draw) -> tuple[View, Int64[np.ndarray, " length"]]:
+        """What is seen, and the tokens to write about it."""
+        view, reference = draw.row.view, draw.row.reference
+        config = self.codec.config
+        box = view.frame.seen_box(reference.label, config.inclusive_corners)
+        mask = None if config.mode == "boxes" else _seen_mask(reference, view)
+        if self.jittered:
+            view, box, mask = jitter(view, box, mask, np.random.default_rng(draw.seed))
+        outline = None if mask is None else sample_outline(mask, config.points)
+        return view, self.codec.targets(view.frame, box, outline)
+
+    def forward(self, tensors: Batch) -> Tensor:
+        logits = self.model(*tensors)
+        with torch.autocast(logits.device.type, enabled=False):
+            return self.model.loss(logits.float(), tensors.targets)
+
+    def evaluate(self) -> dict[str, float]:
+        return score(self.dev, ground(SeqTRGrounder(self.model, self.codec), self.dev))
+
+    def save(self, folder: Path) -> None:
+        weights.save(folder, self.model, self.codec.vocabulary)
+
+
+@dataclass(frozen=True)
+class SeqTRRecipe:
+    """A SeqTR, trained to ground.
+
+    Args:
+        about: one sentence for the reader.
+        task: what is trained.
+        model: SeqTR's settings; its `mode` says what is learned.
+        training: the loop's settings.
+        expression: how expressions are written.
+        start: a published SeqTR to tune; its word vectors are left out.
+        darknet: a file of DarkNet's own form to start the pictures' side from, without `start`.
+        trained_parts: how many of DarkNet's 14 parts, from the last, are trained on after `start` or `darknet`. With
+            neither, all are.
+        word_vectors: a text file of word vectors, which stay as they are. Without it they are random and trained.
+        jitter: scale and cut training pictures at random, as published for training from scratch.
+    """
+
+    about: str
+    task: Literal["seqtr"] = "seqtr"
+    model: SeqTRConfig = field(default_factory=SeqTRConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    expression: Form = "paper"
+    start: Path | None = None
+    darknet: Path | None = None
+    trained_parts: int = 2
+    word_vectors: Path | None = None
+    jitter: bool = False
+
+    @property
+    def reads_knowledge(self) -> bool:
+        return False
+
+    def prepare(self, train: Sequence[Example], dev: Sequence[Example]) -> SeqTRTask:
+        """A new SeqTR. Its vocabulary is that of both splits, as released.
+
+        Raises:
+            ImageError: a picture is missing or damaged.
+            CheckpointError: `start` or `darknet` can not be read, or is of another model.
+            DataError: `word_vectors` can not be read.
+            ConfigError: masks are to be learned, and a reference has none.
+        """
+        torch.manual_seed(self.training.seed)
+        rows = {split: self._rows(posts) for split, posts in (("train", train), ("dev", dev))}
+        vocabulary = Vocabulary.build(row.reference.expression for split in rows.values() for row in split)
+        model = SeqTR(self.model, len(vocabulary.words))
+        if self.start is not None:
+            weights.start_from(model, self.start)
+        elif self.darknet is not None:
+            weights.read_darknet(model.darknet, self.darknet)
+        if self.start is not None or self.darknet is not None:
+            for part in list(model.darknet)[: len(model.darknet) - self.trained_parts]:
+                part.requires_grad_(False)
+        if self.word_vectors is not None:
+            vectors = read_vectors(self.word_vectors, vocabulary, self.model.word_width)
+            model.language.words.requires_grad_(False).weight.copy_(torch.from_numpy(vectors))
+        return SeqTRTask(model, SeqTRCodec(self.model, vocabulary), rows["train"], rows["dev"], self.jitter)
+
+    def test(self, folder: Path, test: Sequence[Example]) -> Tested:
+        """Prec@0.5 of boxes and mean IoU of masks, as far as they are written, over the gold mentions that have a
+        region; what is found for these stands in the predictions."""
+        grounder = SeqTRGrounder.load(folder)
+        rows = self._rows(test)
+        found = ground(grounder, rows)
+        return Tested(_predictions(test, found), (), score(rows, found))
+
+    def _rows(self, posts: Sequence[Example]) -> list[Row]:
+        """The references of posts, with their views; each picture is opened once."""
+        codec = SeqTRCodec(self.model, Vocabulary(()))
+        rows = []
+        for post in posts:
+            found = references([post], self.expression)
+            if self.model.mode != "boxes" and not all(reference.masks for reference in found):
+                raise ConfigError(
+                    f"post {post.id!r} has a region without a mask, and model.mode is {self.model.mode!r}",
+                    allowed="outlines are learned from gold masks",
+                    todo="choose a data set with masks, or model.mode = 'boxes'",
+                )
+            picture = open_picture(post) if found else None
+            if picture is not None:
+                view = codec.view(picture)
+                rows += [Row(reference, view) for reference in found]
+        return rows
+
+
+class Found(NamedTuple):
+    """What was written about a reference, as far as the model writes it."""
+
+    box: Box | None
+    mask: Mask | None
+
+
+def ground(grounder: SeqTRGrounder, rows: Sequence[Row]) -> list[Found]:
+    """What a model writes about every row; rows that share a view are asked together."""
+    codec, mode = grounder.codec, grounder.codec.config.mode
+    asked = [list(same) for _, same in groupby(rows, key=lambda row: id(row.view))]
+    expressions = [[row.reference.expression for row in same] for same in asked]
+    written = grounder.write([same[0].view for same in asked], expressions)
+    return [
+        Found(
+            box=None if mode == "masks" else codec.box(row.view.frame, tokens),
+            mask=None if mode == "boxes" else codec.mask(row.view.frame, tokens),
+        )
+        for same, said in zip(asked, written, strict=True)
+        for row, tokens in zip(same, said, strict=True)
+    ]
+
+
+def score(rows: Sequence[Row], found: Sequence[Found]) -> dict[str, float]:
+    """Prec@0.5 and mean IoU of boxes, mean IoU of masks, in percent: of each region the best with any gold one."""
+    pairs = [(row.reference, regions) for row, regions in zip(rows, found, strict=True)]
+    boxes = [box_iou([regions.box], gold.boxes).max() for gold, regions in pairs if regions.box is not None]
+    masks = [mask_iou([regions.mask], gold.masks).max() for gold, regions in pairs if regions.mask is not None]
+    scores: dict[str, float] = {}
+    if boxes:
+        scores |= {"vg_prec@0.5": 100 * float(np.mean(np.array(boxes) >= 0.5)), "vg_miou": 100 * float(np.mean(boxes))}
+    if masks:
+        scores |= {"mask_miou": 100 * float(np.mean(masks))}
+    return scores
+
+
+def _predictions(examples: Sequence[Example], found: Sequence[Found]) -> list[Prediction]:
+    """The gold mentions that have a region, with what was found in its place; `found` follows `references`."""
+    regions = iter(found)
+
+    def predicted(entity: Entity) -> Entity:
+        box, mask = next(regions)
+        return replace(entity, boxes=() if box is None else (box,), masks=() if mask is None else (mask,))
+
+    return [
+        Prediction(
+            example=example,
+            entities=tuple(
+                predicted(entity) for entity in example.entities or () if example.image is not None and entity.boxes
+            ),
+        )
+        for example in examples
+    ]
+
+
+def _seen_mask(reference: Reference, view: View) -> Bool[np.ndarray, "high wide"]:
+    """The mask of the label, in seen pixels."""
+    mask = max(reference.masks, key=lambda mask: pair_iou(mask_box(mask) or reference.label, reference.label))
+    scaled = cv2.resize(decode_mask(mask).astype(np.uint8), view.frame.seen, interpolation=cv2.INTER_NEAREST)
+    pixels: np.ndarray = scaled.astype(bool)
+    return pixels

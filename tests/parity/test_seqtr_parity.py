@@ -1,0 +1,155 @@
+"""SeqTR against the tensors, tokens, outlines and word ids of the published one (fixtures/seqtr)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from tests.shared import SHARED, needs_shared
+
+from gmner.errors import CheckpointError
+from gmner.models.seqtr.codec import SeqTRCodec
+from gmner.models.seqtr.config import Mode, SeqTRConfig
+from gmner.models.seqtr.darknet import fold
+from gmner.models.seqtr.frame import frame_of, scaled_size
+from gmner.models.seqtr.outline import sample_outline
+from gmner.models.seqtr.text import Vocabulary, clean
+from gmner.models.seqtr.weights import POSITIONS, TASKS, from_published, to_published
+from gmner.types import Box
+from gmner.verify import verify
+from gmner.verify.fixture import read_fixture
+from gmner.verify.seqtr import network
+
+FOLDER = Path(SHARED or "") / "fixtures" / "seqtr"
+FILE = FOLDER / "seqtr_small.safetensors"
+OUTPUTS = 30
+MODES: tuple[Mode, ...] = ("boxes", "masks", "both")
+
+
+def facts(name: str) -> Any:
+    return json.loads((FOLDER / name).read_text(encoding="utf-8"))
+
+
+def changed(path: Path, changes: dict[str, torch.Tensor | None]) -> Path:
+    """The fixture's file with other tensors, or without some."""
+    tensors = {name: t for name, t in (dict(read_fixture(FILE).tensors) | changes).items() if t is not None}
+    with safe_open(FILE, "pt") as file:
+        save_file(tensors, path, file.metadata())
+    return path
+
+
+@needs_shared
+def test_seqtr_fixture() -> None:
+    result = verify("seqtr", FILE)
+    assert result.passed
+    assert len(result.comparisons) == OUTPUTS + 1  # and the pictures
+    assert result.unchecked == ()
+    for comparison in result.comparisons:  # two other implementations came within these
+        assert comparison.difference < (2e-4 if comparison.output.endswith("logits") else 2e-5)
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("weight", "first"),
+    [
+        ("vis_enc.darknet.6.module_list.7.1.bn.running_var", "vis_stride8"),
+        ("vis_enc.darknet.7.conv.weight", "vis_stride16"),
+        ("vis_enc.darknet.11.module_list.0.0.conv.weight", "vis_stride32"),
+        ("lan_enc.lstm.weight_hh_l0_reverse", "lang"),
+        ("lan_enc.embedding.weight", "lang"),
+        ("fusion.down_bot2mid.1.bn.bias", "fused"),
+        ("head.transformer.input_proj.gn.weight", "input_proj"),
+        ("head.transformer.encoder.layers.5.self_attn.in_proj_bias", "memory"),
+        ("head.transformer.decoder.layers.2.multihead_attn.in_proj_weight", "det_logits"),
+        ("head.transformer.decoder.norm.weight", "seg_logits"),
+        (POSITIONS, "multi_logits"),
+        (TASKS, "multi_logits"),
+        ("head.predictor.1.fc.bias", "multi_logits"),
+    ],
+)
+def test_a_changed_weight_fails_where_it_is_first_used(tmp_path: Path, weight: str, first: str) -> None:
+    tensor = read_fixture(FILE)[f"weight/{weight}"].clone()
+    tensor.view(-1)[-200:] += 0.5
+    result = verify("seqtr", changed(tmp_path / "changed.safetensors", {f"weight/{weight}": tensor}))
+    assert first in [comparison.output for comparison in result.comparisons if not comparison.within]
+
+
+@needs_shared
+@pytest.mark.parametrize("mode", MODES)
+def test_published_names_go_to_ours_and_back(mode: Mode) -> None:
+    fixture = read_fixture(FILE)
+    model = network(fixture, mode)
+    theirs = fixture.under("weight/")
+    theirs[POSITIONS] = theirs[POSITIONS][: model.config.length]
+    if mode != "both":
+        del theirs[TASKS]
+    ours = from_published(theirs, model.state_dict())
+    assert ours.keys() == model.state_dict().keys()
+    back = to_published(ours)
+    assert back.keys() == theirs.keys()
+    assert all(torch.equal(back[name], tensor) for name, tensor in theirs.items())
+
+
+@needs_shared
+def test_missing_and_alien_weights_are_named(tmp_path: Path) -> None:
+    absent = "weight/head.transformer.encoder.layers.0.self_attn.in_proj_bias"
+    path = changed(tmp_path / "changed.safetensors", {absent: None, "weight/fc.bias": torch.zeros(1)})
+    with pytest.raises(CheckpointError, match=r"in_proj_bias \(1\) and also holds fc.bias \(1\)"):
+        verify("seqtr", path)
+
+
+@needs_shared
+def test_folded_norms_give_the_same() -> None:
+    fixture = read_fixture(FILE)
+    model = network(fixture, "boxes")
+    pixels = fixture["input/img_uint8_rgb_nchw"].float()
+    with torch.inference_mode():
+        expected = model.see(pixels)
+        fold(model)
+        assert (model.see(pixels) - expected).abs().max() < 1e-5
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    "case", facts("geometry.json")["cases"] if SHARED else [], ids=lambda case: str(case["ori_hw"])
+)
+def test_geometry(case: dict[str, Any]) -> None:
+    codec = SeqTRCodec(SeqTRConfig(), Vocabulary(()))
+    original = (case["ori_hw"][1], case["ori_hw"][0])
+    frame = frame_of(original, scaled_size(original, 640))
+    assert [*frame.seen[::-1]] == case["img_hw"]
+    assert [*frame.padded[::-1]] == case["pad_hw"]
+    assert np.tile(frame.scale, 2).tolist() == case["scale_factor"]
+    box = frame.seen_box(Box(*case["ori_box_xyxy"]), inclusive=True)
+    assert [*box] == pytest.approx(case["box_in_img"], abs=1e-4)
+    tokens = codec.box_tokens(frame, box)
+    assert tokens.tolist() == case["tokens"]
+    assert codec.corners(frame, tokens).tolist() == pytest.approx(case["box_back_padframe"], abs=1e-4)
+    assert codec.original_corners(frame, tokens).tolist() == pytest.approx(case["box_back_original"], abs=1e-4)
+
+
+@needs_shared
+def test_outlines() -> None:
+    cases = facts("polygon_sampling.json")["cases"]
+    assert len(cases) > 5
+    for case in cases:
+        pixels = np.array([[pixel == "1" for pixel in row] for row in case["mask_rows"]])
+        vertices = sample_outline(pixels, case["num_ray"])
+        assert vertices.tolist() == case["vertices_xy"]
+        assert (vertices != -1).any() == case["keep"]
+
+
+@needs_shared
+def test_words() -> None:
+    text = facts("text.json")
+    vocabulary = Vocabulary.build([*text["train_expressions"], *text["val_expressions"]])
+    assert {word: number for number, word in enumerate(vocabulary.words)} == text["token_to_index"]
+    for case in text["cases"]:
+        codec = SeqTRCodec(SeqTRConfig(max_words=case["max_token"], cut_expressions=True), vocabulary)
+        assert clean(case["expression"]) == case["cleaned"]
+        expected = case["ids"] if case["cleaned"] else [1, *case["ids"][1:]]  # ours: one unknown word instead of none
+        assert codec.words([case["expression"]]).tolist() == [expected]
