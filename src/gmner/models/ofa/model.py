@@ -119,10 +119,8 @@ class Encoder(nn.Module):
             bias = shared.clone()
             bias[:, first:, first:] += _biases(token_table, between)
             if buckets is not None:
-                for head, row in zip(
-                    bias, _rows(image_table), strict=True
-                ):  # one at a time: all would take long to move
-                    head[:first, :first] += row[buckets]
+                for head, row in enumerate(_rows(image_table)):  # one at a time: all would take long to move
+                    bias[head, :first, :first] += row[buckets]
             states = layer(states, bias[None] if padded is None else bias.masked_fill(padded, -torch.inf))
         return Encoded(self.norm(states), absent, positions)
 
