@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
+from gmner.data.pictures import ENDINGS
 from gmner.data.rows import read_examples, write_rows
 from gmner.data.splits import SPLIT_KEY, split_files, split_name
 from gmner.data.tweets import picture_folder
@@ -13,18 +14,19 @@ from gmner.data.twitter_mner import read_twitter_mner
 from gmner.errors import ConfigError, DataError
 from gmner.types import Example
 
-Format = Literal["twitter-gmner", "twitter-mner", "rows", "jsonl", "parquet"]
+Format = Literal["twitter-gmner", "twitter-mner", "rows", "jsonl", "parquet", "csv", "pictures"]
 
 _ROWS: Final = (".jsonl", ".parquet")
-_SUFFIXES: Final[dict[str, Format]] = {".txt": "twitter-mner", ".jsonl": "jsonl", ".parquet": "parquet"}
+_SUFFIXES: Final[dict[str, Format]] = {".txt": "twitter-mner", ".jsonl": "jsonl", ".parquet": "parquet", ".csv": "csv"}
 
 
 def recognise(path: str | Path) -> Format:
     """The format of a folder or file.
 
     A folder with `txt` or `xml` in it is Twitter-GMNER; one with train.txt, valid.txt (or dev.txt) or test.txt is
-    Twitter-2015 or -2017, as is a single .txt file; .jsonl and .parquet files are rows, and so is a folder with such
-    files for its splits, as drawn posts have them.
+    Twitter-2015 or -2017, as is a single .txt file; .jsonl, .parquet and .csv files are rows, and so is a folder with
+    .jsonl or .parquet files for its splits, as drawn posts have them. Any other folder with a picture in it is one of
+    pictures with their texts.
 
     Raises:
         DataError: there is no such path, or it is of none of these formats.
@@ -38,7 +40,7 @@ def recognise(path: str | Path) -> Format:
                 str(path),
                 "a folder of no known format",
                 allowed="known are Twitter-GMNER (folders txt and xml), Twitter-2015/2017 (train, valid, test .txt), "
-                "and rows (train, dev, test .jsonl or .parquet)",
+                "rows (train, dev, test .jsonl or .parquet), and pictures with a .txt of the same name beside each",
                 todo=f"choose among the data sets in it: {', '.join(inner)}" if inner else "check the path",
             )
         return form
@@ -46,7 +48,7 @@ def recognise(path: str | Path) -> Format:
         raise DataError(
             str(path),
             "a file of no known format" if path.exists() else "no such file or folder",
-            allowed="data are folders of the Twitter sets, and files .txt (tagged tweets), .jsonl and .parquet",
+            allowed="data are folders of the Twitter sets, and files .txt (tagged tweets), .jsonl, .parquet and .csv",
             todo="check the path",
         )
     return _SUFFIXES[path.suffix]
@@ -129,4 +131,6 @@ def _folder_format(folder: Path) -> Format | None:
         return "twitter-gmner"
     if split_files(folder, *_ROWS):
         return "rows"
-    return "twitter-mner" if split_files(folder) else None
+    if split_files(folder):
+        return "twitter-mner"
+    return "pictures" if any(path.suffix.lower() in ENDINGS for path in folder.iterdir()) else None

@@ -55,11 +55,16 @@ def parse_record(raw: bytes, path: Path, line: int) -> Record:
     """The object on one line of a file.
 
     Raises:
-        DataError: the line is not UTF-8, not JSON, not an object, or holds NaN or half a character.
+        DataError: the line is not UTF-8, not JSON, not an object, or holds NaN, half a character or a key twice.
     """
     where = f"{path}:{line}"
     try:
-        value = json.loads(decode(raw.rstrip(), str(path), line), parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(
+            decode(raw.rstrip(), str(path), line),
+            parse_constant=_refuse,
+            parse_float=_finite,
+            object_pairs_hook=_each_key_once,
+        )
         if _HALF_CHARACTER.search(raw):
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -75,6 +80,15 @@ def parse_record(raw: bytes, path: Path, line: int) -> Record:
 
 def _broken(where: str, given: str) -> DataError:
     return DataError(where, given, allowed="each line is one JSON object", todo="mend the line or take it out")
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> Record:
+    """The object of these keys; Python itself would keep the last of equal keys, other readers the first."""
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} for the second time")
+    return record
 
 
 def _refuse(name: str) -> float:
