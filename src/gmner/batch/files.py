@@ -82,6 +82,7 @@ def predict_file(
     for name, number in (("processes", processes), ("batch size", batch_size)):
         if number < 1:
             raise ConfigError(f"a number of {name} of {number}", allowed="it is 1 or more", todo="give a higher one")
+    refuse_folder(target)
     errors_file = target.with_name(f"{target.stem}.errors.jsonl")
     journal_file = target.with_name(f"{target.name}.unfinished")
     for written in (target, errors_file, journal_file):

@@ -94,6 +94,11 @@ def _entry(row: GivenRow, result: Prediction | GmnerError, source: Source, folde
 
 
 def _error(row: GivenRow, error: GmnerError, source: Source, folder: Path) -> bytes:
-    kept = source.kept(row, folder)
-    told = {"line": row.number, "id": None if kept is None else kept.get("id"), "error": str(error), ROW: kept}
+    name = None if row.given is None else row.given.get("id")
+    told = {
+        "line": row.number,
+        "id": name if isinstance(name, str | int) else None,
+        "error": str(error),
+        ROW: source.kept(row, folder),
+    }
     return record_line({ERROR: told}).encode(errors="backslashreplace")

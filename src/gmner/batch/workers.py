@@ -6,17 +6,20 @@ a share of rows goes in through a pipe, an `Outcome` comes out.
 
 import contextlib
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from itertools import chain
 from multiprocessing.connection import Connection, wait
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from gmner.batch.share import Outcome
 from gmner.data.rows import GivenRow
 from gmner.errors import FailureError, GmnerError
 from gmner.systems.system import System
+
+_THREADS: Final = ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 Rows = Sequence[GivenRow]
 Predict = Callable[[System, Rows], Outcome]
@@ -38,6 +41,7 @@ def in_processes(
     Raises:
         GmnerError: the system can not be made (a FailureError where its process dies of it).
     """
+    threads = max(1, (os.cpu_count() or 1) // processes)
     rest = iter(shares)
     taken: deque[tuple[Rows, Outcome | None]] = deque()
     given = 0  # shares that have left `taken`: what is at place i there has number given + i
@@ -55,7 +59,7 @@ def in_processes(
                 if share is None:
                     break
                 if not idle:
-                    workers.append(_Worker(make, predict))
+                    workers.append(_Worker(make, predict, threads))
                     idle.append(workers[-1])
                 idle.pop().begin(given + len(taken), share)
                 taken.append((share, None))
@@ -74,8 +78,8 @@ def in_processes(
 class _Worker:
     """One process and this end of the pipe to it."""
 
-    def __init__(self, make: Callable[[], System], predict: Predict) -> None:
-        self._make, self._predict = make, predict
+    def __init__(self, make: Callable[[], System], predict: Predict, threads: int) -> None:
+        self._arguments = make, predict, threads
         self.number: int | None = None  # of the share that it works on
         self._rows: Rows = ()
         self._start()
@@ -102,7 +106,7 @@ class _Worker:
         # Fresh processes: a copy of one that has threads may hang.
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(self._make, self._predict, other), daemon=True)
+        self._process = context.Process(target=_serve, args=(*self._arguments, other), daemon=True)
         self._process.start()
         other.close()  # so that the end of the process is the end of the pipe
         self._ready, self._dead = False, False
@@ -152,8 +156,10 @@ class _Worker:
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def _serve(make: Callable[[], System], predict: Predict, pipe: "Connection[Any, Any]") -> None:
+def _serve(make: Callable[[], System], predict: Predict, threads: int, pipe: "Connection[Any, Any]") -> None:
     """What a process does: make the system, then answer shares until the other end of the pipe is gone."""
+    for variable in _THREADS:  # read by torch and OpenCV when they are loaded, which `make` does
+        os.environ.setdefault(variable, str(threads))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run that started it is interrupted, and ends it
     try:
         system = make()
