@@ -1,6 +1,9 @@
 """Files of posts go in, files of predictions and of errors come out, whatever is in a row."""
 
+import errno
 import json
+import os
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -293,3 +296,31 @@ def test_posts_that_name_a_picture_by_equal_paths_share_it(tmp_path: Path, monke
 def test_numbers_that_can_not_be(tmp_path: Path, choice: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="1 or more"):
         predict_file(Capitals(), source_of(tmp_path), tmp_path / "out.jsonl", **choice)
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    peaks = []
+    for number in (200, 2000):
+        source = source_of(tmp_path, *({"id": f"post {n}", "text": f"Ada {n}"} for n in range(number)))
+        tracemalloc.start()
+        predict_file(Capitals(), source, tmp_path / "out.jsonl")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 100_000  # bytes; 1,800 more predictions take 3 million
+
+
+def test_a_disk_that_is_full_when_the_output_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = source_of(tmp_path, *MIXED), tmp_path / "out.jsonl"
+    target.write_text("old\n")
+
+    def full(record: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gmner.data.jsonl.record_line", full)
+        with pytest.raises(DataError, match=r"No space left on device; .*make room there"):
+            predict_file(Capitals(), source, target)
+    assert target.read_text() == "old\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.unfinished", "posts.jsonl"]
+    system = Watched()
+    assert predict_file(system, source, target).posts == 3 and system.calls == []
