@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -14,7 +14,7 @@ from gmner import __version__
 from gmner.batch.journal import Journal, sync
 from gmner.batch.share import ERROR, ROW, Outcome, failure, predict_rows
 from gmner.batch.source import Source
-from gmner.batch.workers import Rows, in_processes
+from gmner.batch.workers import Rows, in_processes, in_this_process
 from gmner.data.files import refuse_folder, unreadable
 from gmner.data.jsonl import Record, write_records
 from gmner.data.rows import GivenRow, save_rows
@@ -104,10 +104,8 @@ def predict_file(
         with contextlib.ExitStack() as stack:
             bar = stack.enter_context(progress_bar("posts", shown=progress))
             task = bar.add_task(source.path.name, total=None if bar.disable else source.count(), completed=done)
-            outcomes: Generator[tuple[Rows, Outcome]]
             if processes == 1:
-                system = make()
-                outcomes = ((rows, predict(system, rows)) for rows in reader.shares(batch_size))
+                outcomes = in_this_process(make, predict, reader.shares(batch_size))
             else:
                 lost = partial(failure, source=source, folder=target.parent)
                 size = max(1, batch_size // (2 * processes))  # two for each: no process waits for the others

@@ -1,7 +1,7 @@
-"""Processes that hold the system each and work on shares of rows side by side. One that dies is replaced.
+"""Shares of rows through a system: in this process, or side by side in several that hold a system each.
 
 Every process opens pictures and predicts on its own, so that one decodes while another computes. Nothing is shared:
-a share of rows goes in through a pipe, an `Outcome` comes out.
+a share of rows goes in through a pipe, an `Outcome` comes out. A process that dies is replaced.
 """
 
 import contextlib
@@ -23,6 +23,17 @@ _THREADS: Final = ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 Rows = Sequence[GivenRow]
 Predict = Callable[[System, Rows], Outcome]
+
+
+def in_this_process(
+    make: Callable[[], System], predict: Predict, shares: Iterable[Rows]
+) -> Generator[tuple[Rows, Outcome]]:
+    """Each share with its outcome, in order. The system is made for the first one."""
+    system: System | None = None
+    for rows in shares:
+        if system is None:
+            system = make()
+        yield rows, predict(system, rows)
 
 
 def in_processes(
