@@ -83,6 +83,12 @@ def run_once(folder: Path, target: str, processes: int, pause: float = 0.0) -> N
     predict_file(make, Source(folder / "posts.jsonl"), folder / target, processes=processes, batch_size=BATCH)
 
 
+def start(folder: Path, processes: int, pause: float) -> "subprocess.Popen[bytes]":
+    """The run of `posts.jsonl` to `out.jsonl` as a process of its own."""
+    command = [sys.executable, "-m", "tests.killing", "--run", str(folder), str(processes), str(pause)]
+    return subprocess.Popen(command, cwd=Path(__file__).parents[1])
+
+
 def run_and_kill(folder: Path, posts: int, kills: int, processes: int, *, seed: int = 0, pause: float = 0.0) -> Killed:
     """Start the run until it ends well, and kill it `kills` times: when so many posts are computed, and a little later.
 
@@ -93,12 +99,11 @@ def run_and_kill(folder: Path, posts: int, kills: int, processes: int, *, seed: 
     moments = sorted(chance.randrange(readable) for _ in range(kills))
     log = folder / "out.jsonl.log"
     log.touch()
-    command = [sys.executable, "-m", "tests.killing", "--run", str(folder), str(processes), str(pause)]
     killed, again = 0, [0]
     known: set[bytes] = set()
     while True:
         size = log.stat().st_size
-        process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
+        process = start(folder, processes, pause)
         if killed < kills:
             _wait(process, log, moments[killed])
             time.sleep(chance.random() * 0.03)

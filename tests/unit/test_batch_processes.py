@@ -1,11 +1,13 @@
 """Several processes give what one does, and one that dies costs one post."""
 
 import json
+import time
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
-from tests.killing import Capitals, run_and_kill, run_once, write_posts
+from tests.killing import Capitals, run_and_kill, run_once, start, write_posts
 
 from gmner.batch.files import Summary, predict_file
 from gmner.batch.source import Source
@@ -50,3 +52,16 @@ def test_a_system_that_can_not_be_made_ends_the_run_and_leaves_nothing(tmp_path:
     with pytest.raises(UnknownNameError, match="did you mean 'lite'"):
         predict_file(partial(load_part, "light", {}, None, None), source, tmp_path / "out.jsonl", processes=2)
     assert [path.name for path in tmp_path.iterdir()] == ["posts.jsonl"]
+
+
+def test_a_killed_run_leaves_no_process_behind(tmp_path: Path) -> None:
+    write_posts(tmp_path / "posts.jsonl", 500)
+    run = start(tmp_path, processes=2, pause=0.02)
+    while run.poll() is None and not (tmp_path / "out.jsonl.log").exists():
+        time.sleep(0.01)
+    children = psutil.Process(run.pid).children(recursive=True)
+    run.kill()
+    run.wait()
+    assert len(children) >= 2
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive

@@ -25,6 +25,7 @@ from gmner.data import (
     write_rows,
 )
 from gmner.data.ids import SeenIds
+from gmner.data.jsonl import count_records
 from gmner.data.rows import SCHEMA, example_from_row, iterate_given, prediction_from_row
 from gmner.errors import DataError
 from gmner.geometry import decode_mask, encode_mask
@@ -453,3 +454,20 @@ def test_ids_do_not_fill_the_memory(tmp_path: Path) -> None:
     assert tracemalloc.get_traced_memory()[1] < 100_000  # bytes of Python's; a dict takes 8 million
     tracemalloc.stop()
     assert ids.first("post number 17", 99) == 17
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+@pytest.mark.parametrize("length", [63, 64, 65, 129, 130, 131, 200])
+def test_a_line_past_the_cap_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, end: str
+) -> None:
+    monkeypatch.setattr("gmner.data.jsonl.LONGEST", 64)
+    long = json.dumps({"text": "x" * (length - 12)}) + end  # so many bytes before the line's end
+    assert len(long) == length + len(end)
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "Ada"}\n' + long + ('{"text": "Bo"}\n' if end else ""), encoding="utf-8")
+    rows = list(iterate_rows(path))
+    assert [number for number, _ in rows] == ([1, 2, 3] if end else [1, 2])
+    assert isinstance(rows[1][1], DataError) == (len(long) > 64)
+    assert isinstance(rows[-1][1], dict) or not end
+    assert count_records(path) == len(rows)

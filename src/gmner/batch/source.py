@@ -10,7 +10,7 @@ from typing import Final
 
 from gmner.data.files import unreadable
 from gmner.data.formats import read, recognise
-from gmner.data.jsonl import Record
+from gmner.data.jsonl import Record, count_records
 from gmner.data.rows import GivenRow, admit_rows, iterate_given, relative_image, row_from_example
 from gmner.errors import ConfigError
 
@@ -69,8 +69,7 @@ class Source:
             except (OSError, pyarrow.ArrowException):
                 return None  # reading says why
         if self.path.is_file() and self.path.suffix not in (".csv", ".txt"):
-            with self.path.open("rb") as lines:
-                return sum(not line.isspace() for line in lines)
+            return count_records(self.path)
         return sum(1 for _ in self.rows())
 
     def kept(self, row: GivenRow, folder: Path) -> Record | None:

@@ -5,12 +5,15 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Final
 
 from gmner.data.files import decode, replacing, unreadable
 from gmner.errors import DataError
 
 Record = dict[str, Any]
+
+LONGEST: Final = 64 * 1024 * 1024
+"""Bytes of a line; a longer one is an error, and is passed over without being held in memory."""
 
 _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -25,15 +28,38 @@ def read_records(path: Path) -> Iterator[tuple[int, Record | DataError]]:
     """
     try:
         with path.open("rb") as lines:
-            for number, raw in enumerate(lines, 1):
+            for number, raw in enumerate(_whole_lines(lines), 1):
                 if not raw.strip():
                     continue
                 try:
+                    if len(raw) > LONGEST:
+                        raise _broken(f"{path}:{number}", f"a line of more than {LONGEST:,} bytes")
                     yield number, parse_record(raw, path, number)
                 except DataError as error:
                     yield number, error
     except OSError as error:
         raise unreadable(path, error) from None
+
+
+def count_records(path: Path) -> int:
+    """How many records `read_records` gives, good and bad.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    try:
+        with path.open("rb") as lines:
+            return sum(not raw.isspace() for raw in _whole_lines(lines))
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file; of one that is longer than `LONGEST` the beginning, which is longer, too."""
+    while line := file.readline(LONGEST + 1):
+        yield line
+        while len(line) > LONGEST and not line.endswith(b"\n"):
+            line = file.readline(LONGEST + 1)
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
