@@ -96,3 +96,16 @@ def compare_names(given: Iterable[str], expected: Iterable[str], what: str) -> N
             allowed="a checkpoint holds exactly the model's tensors",
             todo="choose the model that the checkpoint was made for",
         )
+
+
+def compare_shapes(given: "Mapping[str, torch.Tensor]", expected: "Mapping[str, torch.Tensor]", what: str) -> None:
+    """Raise a CheckpointError that names the keys unless tensors of the same names have the same shapes."""
+    wrong = [f"{name} {tuple(given[name].shape)} for {tuple(expected[name].shape)}" for name in sorted(expected)
+             if given[name].shape != expected[name].shape]  # fmt: skip
+    if wrong:
+        raise CheckpointError(
+            f"the checkpoint of {what} has other shapes: {', '.join(wrong[:5])}"
+            f"{' ...' if len(wrong) > 5 else ''} ({len(wrong)})",
+            allowed="weights have the sizes that the settings say",
+            todo="give the settings that the checkpoint was made with",
+        )

@@ -132,6 +132,60 @@ def box_mask(box: Box, width: int, height: int) -> Mask:
     return encode_mask(inside)
 
 
+def polygon_pixels(points: Float[np.ndarray, "points 2"], width: int, height: int) -> Bool[np.ndarray, "height width"]:
+    """The pixels whose centre lies in a polygon, by the even-odd rule; what lies outside the picture is cut off.
+
+    >>> polygon_pixels(np.array([[0, 0], [2, 0], [2, 1], [0, 1]]), 3, 2).astype(int).tolist()
+    [[1, 1, 0], [0, 0, 0]]
+    """
+    crossings = np.zeros((height + 1, width), dtype=np.uint8)  # only even or odd matters, so that it may run over
+    for start, end in zip(points, np.roll(points, -1, axis=0), strict=True):
+        (x1, y1), (x2, y2) = (start, end) if start[0] <= end[0] else (end, start)
+        columns = np.arange(max(0, np.ceil(x1 - 0.5)), min(width, np.ceil(x2 - 0.5)), dtype=np.int64)
+        if len(columns):
+            y = y1 + (columns + 0.5 - x1) * ((y2 - y1) / (x2 - x1))
+            # Each edge above a centre turns the pixel, and all below it in the column, in or out.
+            crossings[np.ceil(y - 0.5).clip(0, height).astype(np.int64), columns] += 1
+    return np.asarray(crossings[:-1].cumsum(axis=0, dtype=np.uint8) & 1 == 1)
+
+
+def mask_outlines(mask: Mask) -> list[Int64[np.ndarray, "points 2"]]:
+    """The outlines of a mask along the edges of its pixels, as polygons of corners (x, y).
+
+    Clockwise ones go around the parts (pixels that only touch at a corner are two parts), the others around holes.
+    By the even-odd rule all together are the mask again.
+    """
+    pixels = np.pad(decode_mask(mask), 1)
+    inside = pixels[1:-1, 1:-1]
+    after: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    # The edges of a pixel in clockwise order: its neighbour there, where the edge starts, and which way it goes.
+    for beside, (x, y), (right, down) in (
+        (pixels[:-2, 1:-1], (0, 0), (1, 0)),
+        (pixels[1:-1, 2:], (1, 0), (0, 1)),
+        (pixels[2:, 1:-1], (1, 1), (-1, 0)),
+        (pixels[1:-1, :-2], (0, 1), (0, -1)),
+    ):
+        for row, column in np.argwhere(inside & ~beside).tolist():
+            after.setdefault((column + x, row + y), []).append((right, down))
+    outlines = []
+    while after:
+        start = place = next(iter(after))
+        way, corners = after[start][0], list[tuple[int, int]]()
+        while place in after:
+            ways = after[place]
+            turn = (-way[1], way[0])  # to the right: around the same pixel, where two parts touch
+            chosen = ways.pop(ways.index(turn) if turn in ways else 0)
+            if chosen != way or not corners:
+                corners.append(place)
+            if not ways:
+                del after[place]
+            way, place = chosen, (place[0] + chosen[0], place[1] + chosen[1])
+            if place == start and (-way[1], way[0]) not in after.get(place, ()):
+                break  # what else begins here belongs to a part that touches this one
+        outlines.append(np.array(corners))
+    return outlines
+
+
 def mask_iou(left: Sequence[Mask], right: Sequence[Mask]) -> Float[np.ndarray, "left right"]:
     """Intersection over union of every pair of masks, straight from the runs; 0 where a union is empty.
 

@@ -8,9 +8,9 @@ from tests.twitter_sample import BOXES, DEV, TEST, TRAIN, tweet_text, voc_text, 
 
 from gmner.data import read, recognise, write
 from gmner.data.bio import Tweet, format_tweets, iterate_tweets, read_tweets
+from gmner.data.losses import left_out
 from gmner.data.matching import why_unmatched
 from gmner.data.tweets import example_of, tweet_of
-from gmner.data.twitter_gmner import left_out
 from gmner.data.voc import Annotation, NamedBox, format_annotation, read_annotation
 from gmner.errors import ConfigError, DataError, UnknownNameError
 from gmner.types import Box, Entity, Example, Mask
@@ -262,21 +262,21 @@ class TestWriting:
             ("@ Ada _ Q", (Box(1, 1, 2, 2),)),
             ("Otters", ()),
         ]
-        assert left_out([post]) == {"the text as it was (words joined by blanks are written)": 1}
+        assert left_out("twitter-gmner", [post]) == {"the text as it was (words joined by blanks are written)": 1}
 
     def test_what_is_left_out_is_counted(self) -> None:
         entity = Entity("Ada", "PER", 0, 3, (Box(0, 0, 1, 1),), (Mask((1, 1), "01"),), score=0.5, extra={"x": 1})
         post = Example(
             id="1", tokens=("Ada",), entities=(entity,), caption="c", knowledge="k", image="1.jpg", image_size=(1, 1)
         )
-        assert left_out([post, replace(post, entities=(), image_size=(1, 1))]) == {
+        assert left_out("twitter-gmner", [post, replace(post, entities=(), image_size=(1, 1))]) == {
             "caption": 2,
             "knowledge": 2,
             "image path": 2,
-            "image size without boxes": 1,
+            "image size without regions": 1,
             "masks": 1,
             "scores, expressions and provenance of entities": 1,
-            "keys of its own": 1,
+            "entities' keys of their own": 1,
         }
 
     ENTITY = Entity("Ada", "PER", 0, 3)
@@ -293,7 +293,7 @@ class TestWriting:
             (replace(POST, entities=(Entity("Ada", "PER"),)), "'Ada' at None:None"),
             (replace(POST, entities=(ENTITY, Entity("Ada Ada", "ORG", 0, 7))), "each for one entity only"),
             (replace(POST, entities=(replace(ENTITY, boxes=BOX),), image_size=None), "boxes but no `image_size`"),
-            (replace(POST, entities=(replace(ENTITY, masks=(Mask((1, 1), "01"),)),)), "the regions of 'Ada'"),
+            (replace(POST, entities=(replace(ENTITY, masks=(Mask((1, 1), "01"),)),)), "masks but no boxes"),
             (replace(POST, entities=(replace(ENTITY, boxes=BOX), Entity("Ada", "PER", 4, 7))), "the regions of 'Ada'"),
         ],
     )

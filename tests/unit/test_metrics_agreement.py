@@ -1,5 +1,6 @@
 """Fleiss' kappa and the Dice coefficient, from published and hand-made tables."""
 
+import json
 import math
 
 import numpy as np
@@ -8,10 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tests.unit.scored_posts import FAR, HALF, MOST, SQUARE, mask
+from typer.testing import CliRunner
 
-from gmner.errors import ConfigError, EntityError
+from gmner.cli.main import app
+from gmner.data import write
+from gmner.errors import ConfigError, EntityError, MismatchError
 from gmner.geometry import encode_mask
 from gmner.metrics import dice, fleiss_kappa, region_ratings
+from gmner.metrics.agreement import agreement, pair_annotations
+from gmner.types import Box, Entity, EntityType, Example, Mask
 
 PSYCHIATRISTS = [
     [0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1],
@@ -94,3 +100,73 @@ def test_dice_of_different_sizes_is_refused():
 def test_kappa_of_small_integers_is_that_of_large_ones():
     ratings = np.array([[200, 0], [0, 200], [100, 100]])
     assert fleiss_kappa(ratings.astype(np.uint8)) == fleiss_kappa(ratings)
+
+
+def entity(start: int, *masks: Mask, kind: EntityType = "PER", boxes: tuple[Box, ...] = ()) -> Entity:
+    return Entity("abcdefgh"[start : start + 2], kind, start, start + 2, boxes, masks)
+
+
+def annotated(name: str, *entities: Entity) -> Example:
+    return Example(id=name, text="abcdefgh", entities=entities)
+
+
+def test_annotations_are_joined_by_post_and_span():
+    first = [annotated("1", entity(0), entity(2), entity(4)), annotated("2", entity(0)), annotated("3")]
+    second = [annotated("2", entity(2)), annotated("1", entity(4), entity(0)), annotated("9")]
+    found = pair_annotations(first, second)
+    assert sorted(ours.start for ours, theirs in found.pairs) == [0, 4]
+    assert all(ours.start == theirs.start for ours, theirs in found.pairs)
+    assert found.apart == (2, 1) and found.alone == (["3"], ["9"])
+    with pytest.raises(MismatchError, match="text of post '1'"):
+        pair_annotations(first, [Example(id="1", text="other", entities=())])
+    with pytest.raises(MismatchError, match="unknown"):
+        pair_annotations(first, [Example(id="1", text="abcdefgh")])
+    with pytest.raises(MismatchError, match="no offsets"):
+        pair_annotations([annotated("1", Entity("ab", "PER"))], first)
+
+
+def test_agreement_by_hand():
+    same, half = mask(*SQUARE), mask(*HALF)
+    pairs = [
+        (entity(0, same), entity(0, same)),
+        (entity(0, same), entity(0, half)),  # IoU 1/2 exactly: not the same
+        (entity(0, same), entity(0)),
+        (entity(0), entity(0)),
+        (entity(0, mask(12, 12, 18, 18), same), entity(0, same)),
+    ]
+    found = agreement(pairs, "mask")
+    assert (found.entities, found.both, found.one, found.neither) == (5, 3, 1, 1)
+    assert (found.first, found.second, found.consistent) == (5, 3, 2)
+    # Subjects: same, two halves, one alone, neither, same, one alone.
+    assert found.observed == pytest.approx(3 / 7)
+    assert found.kappa == fleiss_kappa(np.array([[0, 2], [1, 1], [1, 1], [1, 1], [2, 0], [0, 2], [1, 1]]))
+    assert found.dice == pytest.approx((1 + 2 / 3 + 1) / 3)
+    assert found.dice_all == pytest.approx((1 + 2 / 3 + 1) / 5)
+    assert agreement(pairs, "mask", iou=0.4).consistent == 3
+    boxes = agreement([(entity(0, boxes=(SQUARE,)), entity(0, boxes=(MOST,)))], "box")
+    assert boxes.consistent == 1 and boxes.kappa != boxes.kappa  # one category explains everything
+    nothing = agreement([], "mask")
+    assert nothing.entities == 0 and nothing.dice != nothing.dice and nothing.observed != nothing.observed
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=5))
+def test_agreement_does_not_depend_on_who_is_first(sides):
+    drawn = (mask(*SQUARE), mask(*HALF), mask(12, 12, 18, 18))
+    pairs = [(entity(0, *drawn[:left]), entity(0, *drawn[1 : right + 1])) for left, right in sides]
+    ours = agreement(pairs, "mask")
+    theirs = agreement([pair[::-1] for pair in pairs], "mask")
+    assert theirs == pytest.approx(ours._replace(first=ours.second, second=ours.first), nan_ok=True)
+
+
+def test_the_command(tmp_path):
+    posts = [annotated("1", entity(0, mask(*SQUARE)), entity(2, mask(12, 12, 18, 18), kind="ORG")), annotated("2")]
+    write(tmp_path / "a.jsonl", posts)
+    write(tmp_path / "b.jsonl", [annotated("1", entity(0, mask(*MOST)), entity(2)), annotated("3", entity(4))])
+    arguments = ["data", "agreement", str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0 and "Fleiss' kappa" in result.stdout and "masks of the first" in result.stdout
+    assert "a.jsonl: 1 posts that the other has not, such as 2" in result.stderr
+    found = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert found["regions"] == "mask" and found["all"]["entities"] == 2 and found["LOC"]["kappa"] is None
+    assert found["PER"]["dice"] == pytest.approx(dice(mask(*SQUARE), mask(*MOST)))
+    assert "Example: gmner data agreement " in " ".join(CliRunner().invoke(app, [*arguments, "--help"]).stdout.split())

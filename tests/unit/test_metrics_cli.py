@@ -94,6 +94,15 @@ def test_json(run):
     assert "candidate regions" in result["not_scored"]["mqspn"]
 
 
+def test_regions(run):
+    output = run("--pred", "right.jsonl", "--regions")
+    lines = [line for line in output.splitlines() if "mIoU" in line or "visual entailment" in line]
+    assert len(lines) == 2 and all("100.00" in line for line in lines)
+    assert "IoU >" in output and "gmner F1" in output
+    plain = json.loads(run("--pred", "half.jsonl", "--regions", "--json"))["regions"]
+    assert set(plain) == {"entailment", "overlap", "f1", "coverage"}
+
+
 def test_what_can_not_be_scored_is_told(run):
     assert "not scored under mqspn: posts with gold regions but without" in run(
         "--pred", "right.jsonl", "--protocol", "all"

@@ -1,13 +1,16 @@
 """Candidate coverage and grounding, by hand and in general."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.scored_posts import FAR, HALF, MOST, SQUARE, answer, echo, entity, mask, post, scored
 
 from gmner.errors import ConfigError, MismatchError
-from gmner.metrics import candidate_coverage, f1_curve, grounding
+from gmner.metrics import candidate_coverage, entailment, f1_curve, grounding, measure_regions
+from gmner.metrics.regions import THRESHOLDS
 from gmner.types import Box, Example
 
 NAME = "Grace Hopper of the US Navy"
@@ -103,3 +106,49 @@ def test_f1_curve_by_hand():
 def test_coverage_of_unknown_gold_is_refused():
     with pytest.raises(MismatchError, match="'7'"):
         candidate_coverage([Example(id="7", text="Ada")], [5])
+
+
+def test_entailment_by_hand():
+    gold = [
+        post(NAME, ("Grace Hopper", "PER", [SQUARE]), ("US Navy", "ORG"), post_id="a"),
+        post(NAME, ("Grace Hopper", "PER", [], [mask(0, 0, 5, 5)]), ("US Navy", "ORG"), post_id="b"),
+    ]
+    seen, unseen = entity(NAME, "Grace Hopper", "PER", [FAR]), entity(NAME, "US Navy", "LOC")
+    predicted = [
+        answer(gold[0], seen, replace(unseen, groundable=0.5)),  # where is no matter, nor is the type
+        answer(gold[1], replace(seen, groundable=0.4), entity(NAME, "Navy", "ORG")),  # its probability goes before
+    ]
+    found = entailment(gold, predicted)
+    assert (found.judged, found.right, found.accuracy) == (3, 1, 1 / 3)
+    assert entailment(gold, echo(gold)).accuracy == 1
+    assert np.isnan(entailment(gold, [answer(one) for one in gold]).accuracy)
+
+
+def test_all_measures_together():
+    gold = [post(NAME, ("Grace Hopper", "PER", [SQUARE], [mask(0, 0, 10, 10)]), ("US Navy", "ORG"), candidates=[HALF])]
+    guess = answer(gold[0], ("Grace Hopper", "PER", [MOST], [mask(0, 0, 10, 8)]), ("US Navy", "ORG"))
+    found = measure_regions(gold, [guess])
+    assert found.boxes.mean_iou == 0.6 and found.masks.mean_iou == 0.8 and found.coverage == {10: 1, 15: 1, 20: 1}
+    for task, iou in (("gmner", 0.6), ("smner", 0.8)):
+        assert found.curves[task].tolist() == [1.0 if iou > threshold else 0.5 for threshold in THRESHOLDS]
+    plain = found.to_dict()
+    assert plain["overlap"]["mask"] == {
+        "mean_iou": 0.8, "precision@0.5": 1.0, "precision@0.7": 1.0, "precision@0.9": 0.0, "entities": 1
+    }  # fmt: skip
+    assert plain["entailment"] == {"accuracy": 1.0, "entities": 2} and plain["f1"]["smner"]["0.8"] == 0.5
+
+
+def test_measures_that_gold_does_not_allow_are_left_out():
+    gold = [post(NAME, ("Grace Hopper", "PER", [SQUARE]), ("US Navy", "ORG"))]
+    found = measure_regions(gold, echo(gold))
+    assert found.masks is None and found.coverage == {} and list(found.curves) == ["gmner"]
+    blind = [post(NAME, ("US Navy", "ORG"))]
+    assert measure_regions(blind, echo(blind)).to_dict()["overlap"]["box"]["mean_iou"] is None
+
+
+@settings(max_examples=25)
+@given(scored())
+def test_what_is_given_back_is_judged_rightly(case):
+    gold, _ = case
+    found = measure_regions(gold, echo(gold))
+    assert np.isnan(found.entailment.accuracy) or found.entailment.accuracy == 1

@@ -1,5 +1,6 @@
 """Every recipe is read and prepared on three posts, with tiny random encoders in the place of those it names."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import torch
 import transformers
 
 from gmner.errors import ConfigError, UnknownNameError
+from gmner.models.albef.config import ALBEFConfig
+from gmner.models.albef.model import ALBEF
 from gmner.nn import encoders
 from gmner.training.loop import parameter_groups
 from gmner.training.recipes import RECIPES, read_recipe
@@ -49,6 +52,19 @@ def tiny_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
     for task in {recipe.__module__ for recipe in RECIPES.values()}:
         monkeypatch.setattr(f"{task}.load_encoder", load_encoder, raising=False)
         monkeypatch.setattr(f"{task}.load_tokenizer", lambda name: tokenizer, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def tiny_albef(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ALBEF of any size from random weights, a few numbers wide."""
+
+    def narrow(config: ALBEFConfig) -> ALBEF:
+        vision = replace(config.vision, width=8, depth=1, heads=1)
+        text = replace(config.text, width=8, depth=2, heads=1, inner=8, fusion_layer=1)
+        return ALBEF(replace(config, vision=vision, text=text))
+
+    monkeypatch.setattr("gmner.training.albef.ALBEF", narrow)
+    monkeypatch.setattr("gmner.models.albef.weights.start_from", lambda path, student, teacher: None)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -8,8 +8,8 @@ import pytest
 
 from gmner.errors import MissingPackageError
 from gmner.metrics import Interval
+from gmner.metrics.regions import THRESHOLDS
 from gmner.report import plots
-from gmner.report.analysis import THRESHOLDS
 from gmner.report.calibration import Calibration
 from gmner.report.table import Table
 from gmner.report.taxonomy import Count

@@ -14,7 +14,7 @@ from gmner.data.jsonl import Record, count_records
 from gmner.data.rows import GivenRow, admit_rows, iterate_given, relative_image, row_from_example
 from gmner.errors import ConfigError
 
-_WHOLE: Final = ("twitter-gmner", "twitter-mner", "rows")
+_WHOLE: Final = ("twitter-gmner", "twitter-smner", "twitter-mner", "rows", "coco", "label-studio")
 """Data sets, which are read whole: the largest has some ten thousand posts."""
 
 
@@ -68,7 +68,7 @@ class Source:
                 return int(pyarrow.parquet.read_metadata(self.path).num_rows)
             except (OSError, pyarrow.ArrowException):
                 return None  # reading says why
-        if self.path.is_file() and self.path.suffix not in (".csv", ".txt"):
+        if self.path.is_file() and self.path.suffix not in (".csv", ".txt", ".json"):
             return count_records(self.path)
         return sum(1 for _ in self.rows())
 
@@ -87,4 +87,4 @@ class Source:
         return record
 
     def _whole(self) -> bool:
-        return (self.path.is_dir() or self.path.suffix == ".txt") and recognise(self.path) in _WHOLE
+        return (self.path.is_dir() or self.path.suffix in (".txt", ".json")) and recognise(self.path) in _WHOLE

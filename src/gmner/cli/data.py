@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gmner.cli.agreement import agreement
 from gmner.cli.draw import draw
 from gmner.cli.pairs import answers, ve, vg
 from gmner.errors import DataError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Count, check, compare, convert and draw data sets.", no_args_is_help=True)
 app.command("draw")(draw)
+app.command("agreement")(agreement)
 app.command("ve")(ve)
 app.command("vg")(vg)
 app.command("answers")(answers)
@@ -63,6 +65,7 @@ def stats(
 @app.command()
 def check(
     path: Annotated[Path, typer.Argument(help="A data set's folder, or a .txt, .jsonl or .parquet file.")],
+    images: Annotated[Path | None, typer.Option(help="The folder of the pictures, whose sizes drawings state.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List every oddity of a data set with file and line; exit with 2 if something can not be read.
@@ -71,7 +74,7 @@ def check(
     """
     from gmner.data.check import check as find
 
-    findings = find(path)
+    findings = find(path, images)
     kinds: dict[str, dict[str, int]] = {}
     for finding in findings:
         number = kinds.setdefault(f"{finding.level}s", {})
@@ -117,6 +120,12 @@ def diff(
 def convert(
     source: Annotated[Path, typer.Argument(help="A data set's folder, or a .txt, .jsonl or .parquet file.")],
     target: Annotated[Path, typer.Argument(help="A .jsonl or .parquet file, or a Twitter-GMNER folder (no ending).")],
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--to", help="twitter-smner, coco, label-studio ...: the format, where the ending leaves it open."
+        ),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="train, dev (or valid) or test; all splits if left out.")] = None,
     images: Annotated[Path | None, typer.Option(help="The folder of the pictures, <image id>.jpg.")] = None,
     captions: Annotated[list[Path] | None, typer.Option(help="A BLIP-2 caption file; may be repeated.")] = None,
@@ -132,13 +141,16 @@ def convert(
         typer.Option(help="Drop posts whose picture is in the dev or test split of this data set; may be repeated."),
     ] = None,
 ) -> None:
-    """Convert a data set to JSONL, Parquet or a Twitter-GMNER folder, with captions and knowledge if they are given.
+    """Convert a data set to another format, with captions and knowledge if they are given.
+
+    A file of predictions is converted like one of gold posts: its entities are taken as the posts'. To correct them
+    in Label Studio, convert them --to label-studio-predictions, and convert the exported tasks back.
 
     Example: gmner data convert twitter_gmner_v2 test.jsonl --split test --images images --captions BLIP2_15.txt
     """
     from gmner.data import drop_leaked, read, with_captions, with_descriptions, with_knowledge, write
+    from gmner.data.losses import left_out
     from gmner.data.splits import SPLIT_KEY
-    from gmner.data.twitter_gmner import left_out
 
     examples = read(source, split, images, strict=strict)
     for attach, paths in ((with_captions, captions), (with_descriptions, descriptions), (with_knowledge, knowledge)):
@@ -153,10 +165,9 @@ def convert(
         raise DataError(
             str(target), "the source would be overwritten", allowed="a new file is written", todo="name another target"
         )
-    write(target, examples)
-    if target.is_dir():
-        for name, number in left_out(examples).items():
-            typer.echo(f"not written, as a Twitter-GMNER folder has no place for it: {name} ({number} posts)", err=True)
+    written = write(target, examples, form)
+    for name, number in left_out(written, examples).items():
+        typer.echo(f"not written, as {written} has no place for it: {name} ({number} posts)", err=True)
     typer.echo(f"{len(examples)} posts written to {target}", err=True)
 
 

@@ -14,6 +14,7 @@ from gmner.errors import ConfigError, GmnerError
 if TYPE_CHECKING:
     from gmner.metrics import Comparison, Interval, Report
     from gmner.metrics.posts import Missing
+    from gmner.metrics.regions import RegionMeasures
     from gmner.types import Prediction
 
 EVERY = "all"
@@ -39,6 +40,9 @@ def evaluate(
     samples: Annotated[int, typer.Option("--bootstrap", help="Samples for an interval around F1; 0 for none.")] = 0,
     against: Annotated[Path | None, typer.Option(help="Another system's predictions, for paired tests.")] = None,
     missing: Annotated[str, typer.Option(help="Posts without prediction: error, or empty (nothing found).")] = "error",
+    regions: Annotated[
+        bool, typer.Option("--regions", help="Add mIoU, Prec@t, entailment accuracy, and F1 against the IoU.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Score predictions against gold. docs/protocols.md says what each protocol counts as right.
@@ -49,7 +53,7 @@ def evaluate(
     """
     from gmner.data import read
     from gmner.data.rows import read_predictions
-    from gmner.metrics import PROTOCOLS, bootstrap, compare
+    from gmner.metrics import PROTOCOLS, bootstrap, compare, measure_regions
     from gmner.metrics import evaluate as score
 
     if samples < 0:
@@ -76,6 +80,7 @@ def evaluate(
     if not results:
         raise next(iter(refused.values()))
 
+    measured = measure_regions(examples, ours, missing=cast("Missing", missing)) if regions else None
     source = f"{gold}, split {split}" if split else f"{gold}"
     if as_json:
         rows = {
@@ -84,7 +89,7 @@ def evaluate(
             "against": None if against is None else f"{against}",
             "reports": [_plain(result) for result in results],
             "not_scored": {name: f"{reason}" for name, reason in refused.items()},
-        }
+        } | ({} if measured is None else {"regions": measured.to_dict()})
         typer.echo(json.dumps(rows, ensure_ascii=False))
         return
     console = Console()
@@ -95,6 +100,10 @@ def evaluate(
         if result.comparisons:
             typer.echo(f"\n{predictions} less {against}, {result.report.heading}")
             console.print(_comparison_table(result))
+    if measured is not None:
+        typer.echo("\nregions, types aside")
+        for table in _region_tables(measured):
+            console.print(table)
     for name, reason in refused.items():
         typer.echo(f"\nnot scored under {name}: {reason}")
 
@@ -138,6 +147,30 @@ def _comparison_table(result: Scored) -> Table:
         p_values = f"{found.p_bootstrap:.4f}", f"{found.p_randomisation:.4f}"
         table.add_row(task, f"{100 * found.difference:+.2f}", bounds, *p_values)
     return table
+
+
+def _region_tables(measured: "RegionMeasures") -> list[Table]:
+    """Overlap, entailment and candidates in one table, F1 against the IoU threshold in another; percent."""
+    from gmner.metrics.regions import PRECISIONS, THRESHOLDS
+
+    overlap = Table("measure")
+    for column in ("boxes", "masks"):
+        overlap.add_column(column, justify="right")
+    kinds = [measured.boxes, measured.masks]
+    overlap.add_row("mIoU", *(_percent(found.mean_iou) if found else "" for found in kinds))
+    for iou in PRECISIONS:
+        overlap.add_row(f"Prec@{iou}", *(_percent(found.precision(iou)) if found else "" for found in kinds))
+    for top, share in measured.coverage.items():
+        overlap.add_row(f"Top{top}-Prec@0.5 of gold's candidates", _percent(share))
+    overlap.add_row("gold entities in the picture", *(f"{len(found.ious)}" if found else "" for found in kinds))
+    overlap.add_row("visual entailment, accuracy", _percent(measured.entailment.accuracy))
+    overlap.add_row("gold entities whose span was predicted", f"{measured.entailment.judged}")
+    curves = Table("IoU >")
+    for task in measured.curves:
+        curves.add_column(f"{task} F1", justify="right")
+    for place, threshold in enumerate(THRESHOLDS):
+        curves.add_row(f"{threshold:g}", *(_percent(curve[place]) for curve in measured.curves.values()))
+    return [overlap, curves]
 
 
 def _percent(rate: float) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gmner import __version__
-from gmner.cli import card, data, doctor, evaluate, predict, report, results, show, train, verify
+from gmner.cli import card, data, doctor, evaluate, predict, report, results, segment, serve, show, train, verify
 from gmner.errors import GmnerError
 
 app = typer.Typer(
@@ -19,9 +19,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("predict")(predict.predict)
+app.command("segment")(segment.segment)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("show")(show.show)
+app.command("serve")(serve.serve)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("card")(card.card)

@@ -4,22 +4,28 @@ Most oddities are a data set's own business and only told (warnings): published 
 What cannot be read is an error.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from gmner.data.bio import HEAD, Tweet, id_twice, iterate_tweets, split_lines
+from gmner.data.coco import read_coco
 from gmner.data.files import read_text
-from gmner.data.formats import recognise
+from gmner.data.formats import ROWS, Format, recognise
+from gmner.data.label_studio import iterate_tasks
+from gmner.data.labelme import Drawing, drawing_files, from_base64, read_drawing
 from gmner.data.matching import why_unmatched
 from gmner.data.rows import example_from_row, iterate_rows
 from gmner.data.splits import split_files
 from gmner.data.statistics import boxes_of_two_names, reaches_out, span_texts, vanishes
+from gmner.data.tweets import picture_folder
 from gmner.data.twitter_gmner import BOXES, TEXT, check_folder
+from gmner.data.twitter_smner import MASKS
 from gmner.data.voc import Annotation, annotation_files, read_annotation
-from gmner.errors import DataError
+from gmner.errors import DataError, ImageError
+from gmner.image import open_image
 from gmner.tagging import illegal_steps, read_bio
-from gmner.types import Box
+from gmner.types import Box, Example, Mask
 
 
 class Finding(NamedTuple):
@@ -31,20 +37,24 @@ class Finding(NamedTuple):
     detail: str
 
 
-def check(path: str | Path) -> list[Finding]:
+def check(path: str | Path, images: str | Path | None = None) -> list[Finding]:
     """All oddities of the data set or file at `path`: errors first, then warnings, each in the order of the files.
 
+    `images` is the folder of a data set's pictures: with it, drawings are held against the sizes of theirs.
+
     Raises:
-        DataError: the format is not recognised.
+        DataError: the format is not recognised, or there is no folder `images`.
     """
-    path = Path(path)
+    path, pictures = Path(path), picture_folder(images)
     form = recognise(path)
     if form == "twitter-gmner":
         findings = _check_twitter_gmner(check_folder(path))
+    elif form == "twitter-smner":
+        findings = _check_twitter_smner(check_folder(path, MASKS), pictures)
     elif form == "twitter-mner":
         findings = _check_texts(split_files(path).values() if path.is_dir() else [path], {})
     else:
-        findings = _check_rows(path)
+        findings = _check_posts(path, form)
     return sorted(findings, key=lambda finding: finding.level)  # sorting keeps the order of the files
 
 
@@ -59,9 +69,67 @@ def _check_twitter_gmner(folder: Path) -> Iterator[Finding]:
             continue
         yield from _check_boxes(annotation, path)
         if image_id in tweets:
-            yield from _check_names(annotation, path, tweets[image_id])
+            yield from _check_names(
+                [(name, f"{path}:{line}") for name, _, line in annotation.objects], path, tweets[image_id]
+            )
         else:
             yield Finding("warning", "annotation without tweet", str(path), f"no tweet has the id {image_id!r}")
+
+
+def _check_twitter_smner(folder: Path, pictures: Path | None) -> Iterator[Finding]:
+    tweets: dict[str, Tweet] = {}
+    yield from _check_texts(split_files(folder / TEXT).values(), tweets)
+    if (folder / BOXES).is_dir():
+        yield Finding("warning", "boxes beside masks", str(folder / BOXES), "not read: the drawings say what is seen")
+    for image_id, path in drawing_files(folder / MASKS).items():
+        try:
+            drawing = read_drawing(path)
+        except DataError as error:
+            yield _unreadable("unreadable annotation", error)
+            continue
+        yield from _check_drawing(drawing, path)
+        yield from _check_size(drawing, path, pictures)
+        if image_id in tweets:
+            yield from _check_names(
+                [(shape.name, f"{path}: {shape.place}") for shape in drawing.shapes], path, tweets[image_id]
+            )
+        else:
+            yield Finding("warning", "annotation without tweet", str(path), f"no tweet has the id {image_id!r}")
+
+
+def _check_drawing(drawing: Drawing, path: Path) -> Iterator[Finding]:
+    if not drawing.shapes:
+        yield Finding("warning", "annotation without shape", str(path), "nothing is drawn")
+    seen: set[tuple[str, Mask | Box]] = set()
+    for shape in drawing.shapes:
+        where = f"{path}: {shape.place}"
+        if shape.outside:
+            detail = f"a point of {shape.name!r} lies outside the picture of {list(drawing.size)}"
+            yield Finding("warning", "shape out of the picture", where, detail)
+        if (shape.name, shape.region) in seen:
+            yield Finding("warning", "shape given twice", where, f"the same for {shape.name!r}")
+        seen.add((shape.name, shape.region))
+
+
+def _check_size(drawing: Drawing, path: Path, pictures: Path | None) -> Iterator[Finding]:
+    """The picture that the drawing carries, and the one in the folder of the pictures."""
+    sources: list[tuple[str, Callable[[], bytes | Path]]] = []
+    if (data := drawing.data) is not None:
+        sources.append((f"{path}: imageData", lambda: from_base64(data)))
+    if pictures is not None:
+        file = pictures / f"{drawing.id}.jpg"
+        sources.append((str(file), lambda: file))
+    for where, source in sources:
+        try:
+            height, width = open_image(source()).shape[:2]
+        except ImageError as error:
+            yield Finding("warning", "picture can not be opened", where, error.given)
+            continue
+        if (width, height) != drawing.size:
+            detail = (
+                f"the picture is {width} x {height}, and {path} draws in one of {drawing.size[0]} x {drawing.size[1]}"
+            )
+            yield Finding("error", "drawing of a picture of another size", where, detail)
 
 
 def _check_texts(paths: Iterable[Path], tweets: dict[str, Tweet]) -> Iterator[Finding]:
@@ -137,35 +205,56 @@ def _check_boxes(annotation: Annotation, path: Path) -> Iterator[Finding]:
         seen.add((name, box))
 
 
-def _check_names(annotation: Annotation, path: Path, tweet: Tweet) -> Iterator[Finding]:
+def _check_names(names: Sequence[tuple[str, str]], path: Path, tweet: Tweet) -> Iterator[Finding]:
+    """The names in an annotation, each with its place, that are no entity of the tweet."""
     mentions = span_texts(tweet, read_bio(tweet.tags))
-    unmatched = {name: line for name, _, line in reversed(annotation.objects) if name not in mentions}
-    for name, line in reversed(unmatched.items()):
+    unmatched = {name: where for name, where in reversed(names) if name not in mentions}
+    for name, where in reversed(unmatched.items()):
         detail = f"{name!r} is no entity of {tweet.where} ({why_unmatched(name, mentions, tweet.text)})"
-        yield Finding("warning", "name that matches no entity", f"{path}:{line}", detail)
-    if unmatched and len(unmatched) == len({named.name for named in annotation.objects}):
+        yield Finding("warning", "name that matches no entity", where, detail)
+    if unmatched and len(unmatched) == len({name for name, _ in names}):
         yield Finding("warning", "file where no name matches", str(path), f"{tweet.where} has no groundable entity")
 
 
-def _check_rows(path: Path) -> Iterator[Finding]:
-    for number, row in iterate_rows(path):
-        where = f"{path}:{number}"
-        try:
-            if isinstance(row, DataError):
-                raise row
-            example = example_from_row(row, where)
-        except DataError as error:
-            yield _unreadable("unreadable row", error)
+def _check_posts(path: Path, form: Format) -> Iterator[Finding]:
+    for where, post in _posts(path, form):
+        if isinstance(post, DataError):
+            yield _unreadable("unreadable row", post)
             continue
-        if isinstance(example.image, str) and "://" not in example.image and not Path(example.image).is_file():
-            yield Finding("warning", "picture is missing", where, f"there is no file {example.image}")
-        if example.image_size is None:
+        if isinstance(post.image, str) and "://" not in post.image and not Path(post.image).is_file():
+            yield Finding("warning", "picture is missing", where, f"there is no file {post.image}")
+        if post.image_size is None:
             continue
-        for entity in example.entities or ():
+        for entity in post.entities or ():
             for box in entity.boxes:
-                if reaches_out(box, example.image_size):
-                    detail = f"{list(box)} of {entity.text!r}, picture {list(example.image_size)}"
+                if reaches_out(box, post.image_size):
+                    detail = f"{list(box)} of {entity.text!r}, picture {list(post.image_size)}"
                     yield Finding("warning", "box out of the picture", where, detail)
+            for mask in entity.masks:
+                if mask.size != post.image_size[::-1]:
+                    detail = f"{list(mask.size[::-1])} of {entity.text!r}, picture {list(post.image_size)}"
+                    yield Finding("error", "mask of another size", where, detail)
+
+
+def _posts(path: Path, form: Format) -> Iterator[tuple[str, Example | DataError]]:
+    """The posts of a file, each with its place, or what is wrong with it; COCO's stand or fall together."""
+    if form == "label-studio":
+        yield from ((f"{path}: task {n}", post) for n, post in enumerate(iterate_tasks(path), 1))
+    elif form == "coco":
+        try:
+            yield from ((f"{path}: post {post.id!r}", post) for post in read_coco(path))
+        except DataError as error:
+            yield error.where, error
+    elif form == "rows":
+        for file in split_files(path, *ROWS).values():
+            yield from _posts(file, recognise(file))
+    else:
+        for number, row in iterate_rows(path):
+            where = f"{path}:{number}"
+            try:
+                yield where, row if isinstance(row, DataError) else example_from_row(row, where)
+            except DataError as error:
+                yield where, error
 
 
 def _unreadable(kind: str, error: DataError) -> Finding:

@@ -79,6 +79,10 @@ def _is_side(value: Any) -> bool:
     return _is_whole(value, 1)
 
 
+def _is_near(value: Any) -> bool:
+    return _is_number(value) and abs(value) < 1e6
+
+
 def _is_box(value: Any) -> bool:
     return _is_list(value, _is_number, 4)
 
@@ -87,7 +91,13 @@ VERSION: Final = Kind("a whole number from 1", lambda value: _is_whole(value, 1)
 ID: Final = Kind("a string or a whole number", lambda value: _is_string(value) or type(value) is int)
 STRING: Final = Kind("a string", _is_string)
 STRINGS: Final = Kind("a list of strings", lambda value: _is_list(value, _is_string))
+OBJECT: Final = Kind("an object", lambda value: isinstance(value, dict))
+BYTES: Final = Kind(
+    "a list of numbers from 0 to 255",
+    lambda value: _is_list(value, lambda byte: type(byte) is int and 0 <= byte < 256),
+)
 LIST: Final = Kind("a list of objects", lambda value: isinstance(value, list))
+SIDE: Final = Kind("a whole number of pixels from 1", _is_side)
 OFFSET: Final = Kind("a whole number of characters from 0", lambda value: _is_whole(value, 0))
 NUMBER: Final = Kind("a finite number", _is_number)
 PROBABILITY: Final = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
@@ -96,6 +106,14 @@ MASK_SIZE: Final = Kind("[height, width] in whole pixels", lambda value: _is_lis
 COUNTS: Final = Kind(
     "COCO's string of run lengths or their list",
     lambda value: _is_string(value) or _is_list(value, lambda run: _is_whole(run, 0)),
+)
+POINTS: Final = Kind(
+    "a list of points [x, y] in pixels, none a million away",
+    lambda value: _is_list(value, lambda point: _is_list(point, _is_near, 2)),
+)
+POLYGONS: Final = Kind(
+    "polygons [x1, y1, x2, y2, ...] of at least 3 points in pixels, none a million away",
+    lambda value: _is_list(value, lambda numbers: _is_list(numbers, _is_near) and len(numbers) in range(6, 10**6, 2)),
 )
 BOX: Final = Kind("[x1, y1, x2, y2] in pixels", _is_box)
 BOXES: Final = Kind("a list of boxes [x1, y1, x2, y2] in pixels", lambda value: _is_list(value, _is_box))

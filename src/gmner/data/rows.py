@@ -88,7 +88,7 @@ def admit_rows(records: Iterable[tuple[int, Record | DataError]], path: Path, fo
             yield GivenRow(number, None, record)
             continue
         try:
-            yield GivenRow(number, record, _admit(record, f"{path}:{number}", number, folder, ids))
+            yield GivenRow(number, record, admit_row(record, f"{path}:{number}", folder, number, ids))
         except DataError as error:
             yield GivenRow(number, record, error)
 
@@ -246,8 +246,15 @@ def _read(path: str | os.PathLike[str], convert: Callable[[Record, str], T]) -> 
     return posts
 
 
-def _admit(record: Record, where: str, number: int, folder: Path, ids: SeenIds) -> Record:
-    """The row with its id and with its image path seen from the working folder, if its version can be read."""
+def admit_row(record: Record, where: str, folder: Path, number: int, ids: SeenIds) -> Record:
+    """The row with its id and with its image path seen from the working folder, if its version can be read.
+
+    `folder` is the one that the image path leads from, `number` the row's, and `ids` those so far, to which its own
+    is added.
+
+    Raises:
+        DataError: the row is of a newer version, its id came before, or its image is an empty text.
+    """
     fields = Fields(record, where)
     version = fields.take("schema", VERSION)
     if version is not None and version > SCHEMA:
@@ -354,7 +361,7 @@ def _entity(fields: Fields, text: str) -> Entity:
         start=start,
         end=end,
         boxes=tuple(valid_box(*box) for box in fields.take("boxes", BOXES) or ()),
-        masks=tuple(_mask(fields.inner(value, f"masks[{n}]")) for n, value in enumerate(masks)),
+        masks=tuple(read_mask(fields.inner(value, f"masks[{n}]")) for n, value in enumerate(masks)),
         score=fields.take("score", NUMBER),
         groundable=fields.take("groundable", PROBABILITY),
         expression=fields.take("expression", STRING),
@@ -384,8 +391,12 @@ def _entity_record(entity: Entity) -> Record:
 _ENTITY_KEYS: Final = frozenset(field.name for field in dataclasses.fields(Entity)) - {"extra"}
 
 
-def _mask(fields: Fields) -> Mask:
-    """A mask, compressed or not; its runs must fill its size."""
+def read_mask(fields: Fields) -> Mask:
+    """A mask, compressed or not.
+
+    Raises:
+        DataError, EntityError: it is no run-length code, or its runs do not fill its size.
+    """
     height, width = fields.need("size", MASK_SIZE)
     counts = fields.need("counts", COUNTS)
     fields.end()

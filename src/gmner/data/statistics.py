@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, get_args
 
 from gmner.data.bio import Tweet
-from gmner.data.corpus import Corpus
+from gmner.data.corpus import Corpus, NamedMasks
 from gmner.data.matching import Reason, why_unmatched
 from gmner.data.voc import Annotation, NamedBox
+from gmner.geometry import mask_area, mask_iou
 from gmner.tagging import OUTSIDE, TokenSpan, illegal_steps, read_bio
 from gmner.types import ENTITY_TYPES, Box, EntityType
 
@@ -26,9 +27,9 @@ ALL: Final = "all"
 
 
 def count(corpus: Corpus) -> dict[str, dict[str, Counts]]:
-    """All counts: section (text, boxes, pictures), then split or `all`, then name, then value.
+    """All counts: section (text, boxes, pictures, masks), then split or `all`, then name, then value.
 
-    Boxes and pictures are counted where the data set has annotations.
+    Boxes and pictures are counted where the data set has annotations, masks where it has masks.
     """
     columns = {**corpus.splits, ALL: corpus.tweets}
     sections = {"text": {name: text_counts(tweets) for name, tweets in columns.items()}}
@@ -40,6 +41,8 @@ def count(corpus: Corpus) -> dict[str, dict[str, Counts]]:
         }
         pictures = {**annotated, ALL: list(corpus.annotations.values())}
         sections["pictures"] = {name: picture_counts(annotations) for name, annotations in pictures.items()}
+    if corpus.masks is not None:
+        sections["masks"] = {name: mask_counts(tweets, corpus.masks) for name, tweets in columns.items()}
     return sections
 
 
@@ -132,6 +135,53 @@ def box_counts(tweets: Sequence[Tweet], annotations: Mapping[str, Annotation]) -
         **{f"names matching no entity: {reason}": reasons[reason] for reason in get_args(Reason)},
         "files where no name matches": unmatched_files,
     }
+
+
+def mask_counts(tweets: Sequence[Tweet], masks: Mapping[str, NamedMasks]) -> Counts:
+    """The counts of RiVEG's Table III and Fig. 5, by mention and by string, and how masks lie.
+
+    The paper does not say whether a mask that two mentions of one string share is one or two; both are counted.
+    """
+    mentions = [
+        (span.type, masks.get(tweet.id, {}).get(name, ()))
+        for tweet in tweets
+        for spans in [read_bio(tweet.tags)]
+        for span, name in zip(spans, span_texts(tweet, spans), strict=True)
+    ]
+    entities = [
+        {name: masks[tweet.id][name] for name in span_texts(tweet, read_bio(tweet.tags)) if name in masks[tweet.id]}
+        for tweet in tweets
+        if tweet.id in masks
+    ]
+    types = Counter(kind for kind, some in mentions if some)
+    drawn = [mask for named in entities for some in named.values() for mask in some]
+    per_picture = Counter(min(sum(map(len, masks.get(tweet.id, {}).values())), 2) for tweet in tweets)
+    return {
+        "tweets": len(tweets),
+        "entities": len(mentions),
+        "groundable entities": types.total(),
+        **{f"groundable {kind}": types[kind] for kind in ENTITY_TYPES},
+        "masks": len(drawn),
+        "masks counted per mention": sum(len(some) for _, some in mentions),
+        "masks in the files": sum(len(some) for tweet in tweets for some in masks.get(tweet.id, {}).values()),
+        "entities of several masks": sum(len(some) > 1 for _, some in mentions),
+        "pictures without a mask, %": _percent(per_picture[0], len(tweets)),
+        "pictures with one mask, %": _percent(per_picture[1], len(tweets)),
+        "pictures with several masks, %": _percent(per_picture[2], len(tweets)),
+        "masks that overlap one of another name": sum(map(_overlapping, entities)),
+        "picture covered by a mask, median %": (
+            _percent(statistics.median(mask_area(mask) / math.prod(mask.size) for mask in drawn), 1) if drawn else 0.0
+        ),
+    }
+
+
+def _overlapping(named: NamedMasks) -> int:
+    """How many masks share a pixel with one of another name."""
+    return sum(
+        any(mask_iou([mask], others).any() for other, others in named.items() if other != name)
+        for name, some in named.items()
+        for mask in some
+    )
 
 
 def picture_counts(annotations: Sequence[Annotation]) -> Counts:

@@ -4,11 +4,10 @@ Versions 1 and 2.0 are read alike and as they are (specs/datasets.md section 2):
 opens an entity), boxes by exact equality of names. An image without a file shows no entity.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from gmner.data.bio import Tweet, check_id, format_tweets, id_twice, read_splits
 from gmner.data.files import replacing, unreadable
@@ -18,12 +17,15 @@ from gmner.data.tweets import example_of, picture_folder, token_spans, tweet_of
 from gmner.data.voc import Annotation, NamedBox, annotation_files, format_annotation, read_annotation
 from gmner.errors import DataError, EntityError
 from gmner.tagging import word_offsets
-from gmner.types import Box, Example, valid_box
+from gmner.types import Entity, Example, valid_box
 
 TEXT: Final = "txt"
 """The folder with the tagged tweets."""
 BOXES: Final = "xml"
 """The folder with the boxes."""
+
+Region = TypeVar("Region")
+"""A box, a mask, or what stands for them."""
 
 
 def read_twitter_gmner(folder: str | Path, split: str | None = None, images: str | Path | None = None) -> list[Example]:
@@ -48,19 +50,20 @@ def read_twitter_gmner(folder: str | Path, split: str | None = None, images: str
     return examples
 
 
-def check_folder(folder: Path) -> Path:
-    """The folder itself, if it holds what Twitter-GMNER does.
+def check_folder(folder: Path, annotations: str = BOXES) -> Path:
+    """The folder itself, if it holds tagged tweets and a folder of `annotations` called so.
 
     Raises:
         DataError: a part is missing.
     """
-    for part in (TEXT, BOXES):
+    for part in (TEXT, annotations):
         if not (folder / part).is_dir():
             raise DataError(
                 str(folder),
                 f"no folder {part} in it",
-                allowed="Twitter-GMNER has txt/train.txt, txt/dev.txt, txt/test.txt and xml/<image id>.xml",
-                todo="give the folder that holds txt and xml",
+                allowed=f"Twitter-{'GMNER' if annotations == BOXES else 'SMNER'} has txt/train.txt, txt/dev.txt, "
+                f"txt/test.txt and {annotations}/<image id>.{annotations}",
+                todo=f"give the folder that holds txt and {annotations}",
             )
     return folder
 
@@ -89,14 +92,32 @@ def with_boxes(example: Example, annotation: Annotation) -> Example:
 def write_twitter_gmner(folder: str | Path, examples: Iterable[Example]) -> None:
     """Write posts with gold as a folder of this format; it is made if need be, and no file in it is overwritten.
 
-    Each post goes to the split that its `extra` names. What the format has no place for is lost: `left_out` says
-    what that would be.
+    Each post goes to the split that its `extra` names. What the format has no place for is lost:
+    `losses.left_out` says what that would be.
 
     Raises:
         DataError: a file is there already; an id comes twice or can not name a file; a post has no split or no gold,
             entities that words can not mark, regions but no `image_size`, or one string with different boxes.
     """
-    folder = Path(folder)
+
+    def annotate(example: Example) -> str | None:
+        annotation = annotation_of(example)
+        return None if annotation is None else format_annotation(annotation)
+
+    write_annotated(Path(folder), examples, f"{BOXES}/*.xml", annotate)
+
+
+def write_annotated(
+    folder: Path, examples: Iterable[Example], pattern: str, annotate: Callable[[Example], str | None]
+) -> None:
+    """Write tagged tweets by split, and a file beside them for each post that `annotate` has something to say of.
+
+    The files are named by `pattern`, the id of the post in the place of the star.
+
+    Raises:
+        DataError: a file is there already; an id comes twice or can not name a file; a post has no split or no gold,
+            or entities that words can not mark.
+    """
     tweets: dict[str, list[Tweet]] = {}
     texts: dict[Path, str] = {}
     seen: dict[str, Tweet] = {}
@@ -107,8 +128,8 @@ def write_twitter_gmner(folder: str | Path, examples: Iterable[Example]) -> None
             raise id_twice(tweet, seen[tweet.id])
         seen[tweet.id] = tweet
         tweets.setdefault(_split_of(example), []).append(tweet)
-        if (annotation := annotation_of(example)) is not None:
-            texts[folder / BOXES / f"{tweet.id}.xml"] = format_annotation(annotation)
+        if (text := annotate(example)) is not None:
+            texts[folder / pattern.replace("*", tweet.id)] = text
     # The text comes last: a folder without it is plainly not finished.
     texts |= {folder / TEXT / f"{name}.txt": format_tweets(tweets[name]) for name in tweets}
     for path in texts:
@@ -117,8 +138,8 @@ def write_twitter_gmner(folder: str | Path, examples: Iterable[Example]) -> None
                 str(path), "the file is there already", allowed="nothing is overwritten", todo="choose a new folder"
             )
     try:
-        for part in (TEXT, BOXES):
-            (folder / part).mkdir(parents=True, exist_ok=True)
+        for part in (folder / TEXT, (folder / pattern).parent):
+            part.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unreadable(folder, error) from None
     for path, text in texts.items():
@@ -133,24 +154,20 @@ def annotation_of(example: Example) -> Annotation | None:
         DataError: an entity has masks but no boxes, or mentions of one string differ in their boxes, or the size of
             the picture is unknown.
     """
-    where = f"post {example.id!r}"
-    words = [example.text[start:end] for start, end in word_offsets(example)]
-    boxes: dict[str, tuple[Box, ...]] = {}
-    for entity, span in zip(example.entities or (), token_spans(example), strict=True):
-        name = " ".join(words[span.start : span.end])
-        if boxes.setdefault(name, entity.boxes) != entity.boxes or (entity.masks and not entity.boxes):
-            raise DataError(
-                where,
-                f"the regions of {name!r}",
-                allowed="Twitter-GMNER holds boxes only, and gives all mentions of one string the same ones",
-                todo="stay with JSONL or Parquet",
-            )
-    objects = tuple(NamedBox(name, box) for name, some in boxes.items() for box in some)
+    names = regions_by_name(example, lambda entity: entity.boxes)
+    if any(entity.masks and not entity.boxes for entity in example.entities or ()):
+        raise DataError(
+            f"post {example.id!r}",
+            "an entity with masks but no boxes",
+            allowed="Twitter-GMNER holds boxes only",
+            todo="write a Twitter-SMNER folder, or stay with JSONL or Parquet",
+        )
+    objects = tuple(NamedBox(name, box) for name, boxes in names.items() for box in boxes)
     if not objects:
         return None
     if example.image_size is None:
         raise DataError(
-            where,
+            f"post {example.id!r}",
             "boxes but no `image_size`",
             allowed="an annotation says the size of its picture",
             todo="give the row `image_size`: [width, height]",
@@ -158,31 +175,24 @@ def annotation_of(example: Example) -> Annotation | None:
     return Annotation(id=example.id, size=example.image_size, objects=objects)
 
 
-def left_out(examples: Iterable[Example]) -> dict[str, int]:
-    """What this format has no place for, each with the number of posts that have it."""
-    counts: Counter[str] = Counter()
-    for example in examples:
-        entities = example.entities or ()
-        losses = {
-            "the text as it was (words joined by blanks are written)": example.text != tweet_of(example).text,
-            "caption": example.caption is not None,
-            "description": example.description is not None,
-            "knowledge": example.knowledge is not None,
-            "candidates": example.candidates is not None,
-            "image path": example.image is not None,
-            "image size without boxes": example.image_size is not None and annotation_of(example) is None,
-            "masks": any(entity.masks for entity in entities),
-            "scores, expressions and provenance of entities": any(
-                entity.score is not None
-                or entity.groundable is not None
-                or entity.expression is not None
-                or entity.provenance
-                for entity in entities
-            ),
-            "keys of its own": bool(example.extra.keys() - {SPLIT_KEY}) or any(entity.extra for entity in entities),
-        }
-        counts.update(name for name, lost in losses.items() if lost)
-    return dict(counts)
+def regions_by_name(example: Example, regions: Callable[[Entity], tuple[Region, ...]]) -> dict[str, tuple[Region, ...]]:
+    """The regions of each surface string: annotation files know entities by nothing else.
+
+    Raises:
+        DataError: mentions of one string differ in their regions.
+    """
+    words = [example.text[start:end] for start, end in word_offsets(example)]
+    names: dict[str, tuple[Region, ...]] = {}
+    for entity, span in zip(example.entities or (), token_spans(example), strict=True):
+        name = " ".join(words[span.start : span.end])
+        if names.setdefault(name, regions(entity)) != regions(entity):
+            raise DataError(
+                f"post {example.id!r}",
+                f"the regions of {name!r}",
+                allowed="annotation files give all mentions of one string the same regions",
+                todo="stay with JSONL or Parquet",
+            )
+    return names
 
 
 def _split_of(example: Example) -> str:

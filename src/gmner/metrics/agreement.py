@@ -1,14 +1,19 @@
-"""Agreement of annotators: Fleiss' kappa, and the Dice coefficient of masks."""
+"""Agreement of annotators: Fleiss' kappa, and the Dice coefficient of masks (RiVEG, section III-A)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from gmner.errors import ConfigError, EntityError
+from gmner.errors import ConfigError, EntityError, MismatchError
 from gmner.geometry import box_iou, encode_mask, mask_area, mask_iou
+from gmner.metrics.overlap import entity_boxes
+from gmner.metrics.posts import refuse_unknown_gold
 from gmner.metrics.protocols.span import pair_off
-from gmner.types import Box, Mask
+from gmner.metrics.tasks import RegionKind
+from gmner.types import Box, Entity, Example, Mask
 
 
 def fleiss_kappa(ratings: Int64[np.ndarray, "subjects categories"]) -> float:
@@ -77,6 +82,115 @@ def dice(left: Mask | Bool[np.ndarray, "height width"], right: Mask | Bool[np.nd
     if not any(mask_area(mask) for mask in masks):
         return 1.0
     return 2 * iou / (1 + iou)
+
+
+class Agreement(NamedTuple):
+    """How far two annotators agree on the regions of the same entities. Numbers of what does not occur are NaN.
+
+    `both`, `one` and `neither` count entities by who drew a region; `first` and `second` are numbers of regions;
+    `consistent` of them have a partner whose IoU passes the threshold. `observed` is the share of subjects on which
+    both say the same, `kappa` Fleiss' (see `region_ratings`). `dice` is the mean Dice coefficient of regions that are
+    paired within an entity so that the sum of IoUs is largest; `dice_all` counts a region without partner as 0.
+    """
+
+    entities: int
+    both: int
+    one: int
+    neither: int
+    first: int
+    second: int
+    consistent: int
+    observed: float
+    kappa: float
+    dice: float
+    dice_all: float
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """The entities that two annotators share, and what only one of them has.
+
+    `pairs` are the first annotator's entity and the second's, of equal span in the same post; `apart` counts
+    entities of shared posts that only one marked; `alone` are the ids of posts that only one has.
+    """
+
+    pairs: list[tuple[Entity, Entity]]
+    apart: tuple[int, int]
+    alone: tuple[list[str], list[str]]
+
+
+def pair_annotations(first: Sequence[Example], second: Sequence[Example]) -> Annotated:
+    """The entities of two annotators' data sets, joined by post and span.
+
+    Raises:
+        MismatchError: the text of a post differs, the gold of one is unknown, or an entity has no offsets.
+    """
+    refuse_unknown_gold([*first, *second])
+    ours, theirs = ({example.id: example for example in side} for side in (first, second))
+    pairs: list[tuple[Entity, Entity]] = []
+    apart = [0, 0]
+    for name in ours.keys() & theirs.keys():
+        if ours[name].text != theirs[name].text:
+            raise MismatchError(
+                f"the text of post {name!r} differs", allowed="both annotate the same texts", todo="take the same data"
+            )
+        left, right = (dict(_by_span(side[name])) for side in (ours, theirs))
+        pairs += [(left[span], right[span]) for span in left.keys() & right.keys()]
+        apart[0] += len(left.keys() - right.keys())
+        apart[1] += len(right.keys() - left.keys())
+    alone = [name for name in ours if name not in theirs], [name for name in theirs if name not in ours]
+    return Annotated(pairs, (apart[0], apart[1]), alone)
+
+
+def agreement(pairs: Sequence[tuple[Entity, Entity]], kind: RegionKind, *, iou: float = 0.5) -> Agreement:
+    """How far two annotators agree on entities, each given as the first's and the second's.
+
+    Raises:
+        EntityError: masks of one entity are of different sizes.
+    """
+    first, second = ([_regions(pair[side], kind) for pair in pairs] for side in (0, 1))
+    ratings = region_ratings(first, second, iou=iou)
+    drawn = [bool(ours) + bool(theirs) for ours, theirs in zip(first, second, strict=True)]
+    coefficients = [value for ours, theirs in zip(first, second, strict=True) for value in _dice(ours, theirs)]
+    regions = sum(map(len, first)), sum(map(len, second))
+    alone = sum(regions) - 2 * len(coefficients)
+    return Agreement(
+        entities=len(pairs),
+        both=drawn.count(2),
+        one=drawn.count(1),
+        neither=drawn.count(0),
+        first=regions[0],
+        second=regions[1],
+        consistent=int((ratings[:, 1] == 2).sum()),
+        observed=float((ratings != 1).all(axis=1).mean()) if len(ratings) else float("nan"),
+        kappa=fleiss_kappa(ratings),
+        dice=sum(coefficients) / len(coefficients) if coefficients else float("nan"),
+        dice_all=sum(coefficients) / (len(coefficients) + alone) if coefficients or alone else float("nan"),
+    )
+
+
+def _by_span(example: Example) -> Iterator[tuple[tuple[int, int], Entity]]:
+    for entity in example.entities or ():
+        if entity.start is None or entity.end is None:
+            raise MismatchError(
+                f"entity {entity.text!r} of post {example.id!r} has no offsets",
+                allowed="annotators are compared entity by entity, by their spans",
+                todo="give `start` and `end`",
+            )
+        yield (entity.start, entity.end), entity
+
+
+def _regions(entity: Entity, kind: RegionKind) -> Sequence[Box] | Sequence[Mask]:
+    return entity.masks if kind == "mask" else entity_boxes(entity)
+
+
+def _dice(ours: Sequence[Box] | Sequence[Mask], theirs: Sequence[Box] | Sequence[Mask]) -> list[float]:
+    """The Dice coefficient, 2 IoU / (1 + IoU), of each pair of overlapping regions."""
+    from scipy.optimize import linear_sum_assignment
+
+    overlaps = _region_iou(ours, theirs)
+    best = overlaps[linear_sum_assignment(overlaps, maximize=True)]
+    return [2 * value / (1 + value) for value in best.tolist() if value > 0]
 
 
 def _region_iou(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -14,9 +15,9 @@ from gmner.metrics.overlap import Threshold, entity_boxes
 from gmner.metrics.posts import Missing, join, refuse_unknown_gold
 from gmner.metrics.protocols import find_protocol
 from gmner.metrics.protocols.protocol import refuse_without_offsets
-from gmner.metrics.protocols.span import pair_spans, tally_pairs
+from gmner.metrics.protocols.span import pair_off, pair_spans, tally_pairs
 from gmner.metrics.tasks import RegionKind, find_tasks
-from gmner.types import Example, Prediction
+from gmner.types import Entity, Example, Prediction
 
 
 def candidate_coverage(
@@ -98,6 +99,117 @@ def grounding(
         best[np.array(groundable, dtype=int)[rows]] = overlaps[groundable][rows, columns]
         found.extend(best[groundable].tolist())
     return Grounding(np.array(found))
+
+
+class Entailment(NamedTuple):
+    """How often it is judged rightly whether a gold entity is in the picture (RiVEG, Table X, Acc.).
+
+    `judged` are the gold entities whose span was predicted; what was not predicted was not judged either. The
+    accuracy is NaN if there are none.
+    """
+
+    judged: int
+    right: int
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / self.judged if self.judged else float("nan")
+
+
+def entailment(gold: Sequence[Example], predicted: Sequence[Prediction], *, missing: Missing = "error") -> Entailment:
+    """Whether gold entities are judged visible that are: by `groundable` (0.5 or more), or by having a region.
+
+    Raises:
+        MismatchError: as `evaluate`.
+    """
+    posts = join(gold, predicted, missing=missing)
+    refuse_without_offsets("span", posts)
+    judgements = [
+        (post.gold[left].visible, _judged_visible(post.predicted[right]))
+        for post in posts
+        for left, right in pair_off([(pair.gold, pair.predicted) for pair in pair_spans(post, [])])
+    ]
+    return Entailment(len(judgements), sum(truth == said for truth, said in judgements))
+
+
+def _judged_visible(entity: Entity) -> bool:
+    return entity.visible if entity.groundable is None else entity.groundable >= 0.5
+
+
+@dataclass(frozen=True)
+class RegionMeasures:
+    """What is measured of regions apart from F1 at one threshold; what gold does not allow is None or empty.
+
+    `boxes` and `masks` are overlaps of groundable gold entities, `curves` F1 by task at `THRESHOLDS` (the IoU must be
+    exceeded), `coverage` TopN-Prec@0.5 by N.
+    """
+
+    entailment: Entailment
+    boxes: Grounding
+    masks: Grounding | None
+    curves: dict[str, Float[np.ndarray, " thresholds"]]
+    coverage: dict[int, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The measures as plain data; NaN becomes None."""
+        found = {"box": self.boxes, "mask": self.masks}
+        return {
+            "entailment": {"accuracy": _number(self.entailment.accuracy), "entities": self.entailment.judged},
+            "overlap": {
+                kind: {
+                    "mean_iou": _number(some.mean_iou),
+                    **{f"precision@{iou}": _number(some.precision(iou)) for iou in PRECISIONS},
+                    "entities": len(some.ious),
+                }
+                for kind, some in found.items()
+                if some is not None
+            },
+            "f1": {
+                task: dict(zip(map(str, THRESHOLDS), curve.tolist(), strict=True))
+                for task, curve in self.curves.items()
+            },
+            "coverage": {str(top): _number(share) for top, share in self.coverage.items()},
+        }
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+PRECISIONS: Final = (0.5, 0.7, 0.9)
+"""The thresholds at which precision is told."""
+
+THRESHOLDS: Final = tuple(round(0.05 * step, 2) for step in range(1, 20))
+"""The IoU thresholds of curves, as in RiVEG's Fig. 9."""
+
+TOPS: Final = (10, 15, 20)
+"""The numbers of candidates in RiVEG's Table II."""
+
+
+def measure_regions(
+    gold: Sequence[Example], predicted: Sequence[Prediction], *, missing: Missing = "error"
+) -> RegionMeasures:
+    """All measures of regions that the gold posts allow.
+
+    Raises:
+        MismatchError: as `evaluate`.
+    """
+    entities = [entity for example in gold for entity in example.entities or ()]
+    masks = any(entity.masks for entity in entities)
+    candidates = all(
+        example.candidates is not None for example in gold if any(entity.visible for entity in example.entities or ())
+    )
+    tops = candidate_coverage(gold, TOPS).tolist() if candidates and any(e.visible for e in entities) else ()
+    return RegionMeasures(
+        entailment=entailment(gold, predicted, missing=missing),
+        boxes=grounding(gold, predicted, missing=missing),
+        masks=grounding(gold, predicted, kind="mask", missing=missing) if masks else None,
+        curves={
+            task: f1_curve(gold, predicted, THRESHOLDS, task=task, missing=missing)
+            for task in (("gmner", "smner") if masks else ("gmner",))
+        },
+        coverage=dict(zip(TOPS, tops, strict=False)),
+    )
 
 
 def f1_curve(

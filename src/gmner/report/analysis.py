@@ -2,29 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-import numpy as np
-from jaxtyping import Float
-
-from gmner.metrics import f1_curve
 from gmner.metrics.posts import Missing, Post, join
+from gmner.metrics.regions import RegionMeasures, measure_regions
 from gmner.report.calibration import Calibration, calibration
 from gmner.report.oracle import Swap, swaps
 from gmner.report.scores import Scores, score_all
 from gmner.report.taxonomy import Count, Match, classify, count, masks_are_judged
 from gmner.types import Example, Prediction
 
-THRESHOLDS: Final = tuple(round(0.05 * step, 2) for step in range(1, 20))
-"""The IoU thresholds of the curves."""
-
 
 @dataclass(frozen=True)
 class Analysis:
     """A system's predictions, what they score, and what goes wrong in them, all under protocol `span`.
 
-    `posts` are sorted by id, `matches` stand beside them; `curves` hold F1 at `THRESHOLDS` by task; `masks` says
-    whether masks are judged.
+    `posts` are sorted by id, `matches` stand beside them; `masks` says whether masks are judged.
     """
 
     name: str
@@ -34,7 +26,7 @@ class Analysis:
     counts: list[Count]
     swaps: list[Swap]
     calibration: Calibration
-    curves: dict[str, Float[np.ndarray, " thresholds"]]
+    regions: RegionMeasures
     masks: bool
 
 
@@ -66,10 +58,6 @@ def analyse(
         counts=count(posts, matches),
         swaps=swaps(posts, matches, span.threshold, tasks),
         calibration=calibration(posts, matches),
-        curves={
-            task: f1_curve(gold, predicted, THRESHOLDS, task=task, missing=missing)
-            for task in ("gmner", "smner")
-            if task in tasks
-        },
+        regions=measure_regions(gold, predicted, missing=missing),
         masks=masks,
     )

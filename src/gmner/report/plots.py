@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gmner.errors import MissingPackageError
 from gmner.metrics import Interval
-from gmner.report.analysis import THRESHOLDS
+from gmner.metrics.regions import THRESHOLDS
 from gmner.report.calibration import Calibration
 from gmner.report.oracle import MENDS
 from gmner.report.taxonomy import Count, Kind

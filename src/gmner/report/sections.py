@@ -3,17 +3,22 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gmner.metrics import TASKS
+from gmner.metrics.regions import PRECISIONS, THRESHOLDS
 from gmner.report import plots
-from gmner.report.analysis import THRESHOLDS, Analysis
+from gmner.report.analysis import Analysis
 from gmner.report.oracle import MENDS
 from gmner.report.published import PublishedTable
 from gmner.report.scores import Pairwise
 from gmner.report.table import Table, percent
 from gmner.report.taxonomy import KINDS, Kind
 from gmner.types import ENTITY_TYPES
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float
 
 KIND_WORDS: Final[dict[Kind, str]] = {
     "right": "nothing is wrong",
@@ -74,6 +79,7 @@ def sections(
         yield _differences(systems, compared)
     yield _types(systems)
     yield _thresholds(systems)
+    yield _regions(systems)
     yield _errors(systems)
     yield _gains(systems)
     yield _reliability(systems)
@@ -163,18 +169,56 @@ def _types(systems: Sequence[Analysis]) -> Section:
 
 def _thresholds(systems: Sequence[Analysis]) -> Section:
     shown = [THRESHOLDS.index(threshold) for threshold in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)]
-    tasks = list(dict.fromkeys(task for system in systems for task in system.curves))
+    tasks = list(dict.fromkeys(task for system in systems for task in _curves(system)))
     rows = [
-        (task.upper(), system.name, *(percent(system.curves[task][place]) for place in shown))
+        (task.upper(), system.name, *(percent(_curves(system)[task][place]) for place in shown))
         for task in tasks
         for system in systems
-        if task in system.curves
+        if task in _curves(system)
     ]
     return Section(
         "F1 against the IoU threshold",
         ["Protocol span in percent: a region is right if its IoU with a gold region exceeds the threshold."],
         [Table("", ("task", "system", *(f"{THRESHOLDS[place]:g}" for place in shown)), rows, words=2)],
-        [plots.threshold_plot({system.name: system.curves for system in systems})],
+        [plots.threshold_plot({system.name: _curves(system) for system in systems})],
+    )
+
+
+def _curves(system: Analysis) -> "dict[str, Float[np.ndarray, ' thresholds']]":
+    """The curves of the tasks that are judged."""
+    return {task: curve for task, curve in system.regions.curves.items() if system.masks or task != "smner"}
+
+
+def _regions(systems: Sequence[Analysis]) -> Section:
+    rows = []
+    for kind in ("box", "mask"):
+        for system in systems:
+            found = system.regions.boxes if kind == "box" else system.regions.masks if system.masks else None
+            if found is not None:
+                rates = [percent(found.mean_iou), *(percent(found.precision(iou)) for iou in PRECISIONS)]
+                rows.append((kind, system.name, *rates, f"{len(found.ious):,}"))
+    judged = [
+        (system.name, percent(found.accuracy), f"{found.judged:,}")
+        for system in systems
+        for found in [system.regions.entailment]
+    ]
+    tables = [
+        Table(
+            "Overlap", ("region", "system", "mIoU", *(f"Prec@{iou}" for iou in PRECISIONS), "entities"), rows, words=2
+        ),
+        Table("Visual entailment", ("system", "accuracy", "entities"), judged),
+    ]
+    if coverage := systems[0].regions.coverage:
+        heads = [f"Top{top}-Prec@0.5" for top in coverage]
+        tables.append(Table("Candidates of the gold posts", ("", *heads), [("", *map(percent, coverage.values()))]))
+    return Section(
+        "Regions",
+        [
+            "In percent. Overlap is that of gold entities in the picture with what was predicted for the same span, 0 "
+            "for nothing, types aside; Prec@t is the share that reaches an IoU of t. Visual entailment asks of gold "
+            "entities whose span was predicted whether they are rightly said to be in the picture or not."
+        ],
+        tables,
     )
 
 

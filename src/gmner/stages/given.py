@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from gmner.errors import EntityError, MismatchError
 from gmner.image import Picture
 from gmner.stages.stage import Stage
-from gmner.types import Entity, Prediction
+from gmner.types import Entity, Example, Prediction
 
 GOLD: Final = "gold"
 
@@ -16,6 +17,25 @@ class GivenEntities(Stage):
     """The entities, candidates and notes of a post as they stand in its row, with all that earlier stages found."""
 
     name: str = "given"
+
+    def check(self, example: Example) -> None:
+        if example.entities is None:
+            raise EntityError(
+                f"post {example.id!r} has no entities",
+                allowed="an earlier run leaves entities in its rows, `[]` where it found none",
+                todo="predict the posts first",
+            )
+
+    def check_picture(self, example: Example, picture: Picture) -> None:
+        """Refuse boxes and masks of a picture of another size than the one that was opened."""
+        height, width = picture.shape[:2]
+        sizes = {example.image_size} | {mask.size[::-1] for entity in example.entities or () for mask in entity.masks}
+        if others := sizes - {None, (width, height)}:
+            raise MismatchError(
+                f"regions of a picture of {others.pop()} pixels and a picture of {(width, height)}",
+                allowed="regions are in pixels of the picture that the post names",
+                todo="give the picture in which they were found",
+            )
 
     def __call__(self, drafts: Sequence[Prediction], pictures: Sequence[Picture | None]) -> list[Prediction]:
         return [

@@ -35,6 +35,10 @@ class Stage(Protocol):
         """Raise a GmnerError if this stage can not work on `example`; called once, before any stage runs."""
         return
 
+    def check_picture(self, example: Example, picture: Picture) -> None:
+        """Raise a GmnerError if this stage can not work on `example` with this picture; called after `check`."""
+        return
+
     @abstractmethod
     def __call__(self, drafts: Sequence[Prediction], pictures: Sequence[Picture | None]) -> list[Prediction]:
         """The drafts with this stage's fields filled; `pictures[i]` is the opened picture of `drafts[i]`, if any."""

@@ -29,6 +29,12 @@ def _plim(**settings: Any) -> System:
     return plim.load(**settings)
 
 
+def _segmented(**settings: Any) -> System:
+    from gmner.systems import segmented
+
+    return segmented.load(**settings)
+
+
 SYSTEMS: Final[dict[str, Entry]] = {
     "lite": Entry(
         summary="tagger, faces, lettering and GrabCut in a cascade: the offline default, rough",
@@ -39,6 +45,11 @@ SYSTEMS: Final[dict[str, Entry]] = {
         summary="stage 1 of RiVEG: names as referring expressions, with a language model's help; grounds nothing",
         needs="a trained tagger; a language model, or recorded answers of one",
         make=_plim,
+    ),
+    "segmented": Entry(
+        summary="any other system, its boxes made masks by SAM or GrabCut",
+        needs="what that system needs; a SAM such as facebook/sam-vit-huge, or nothing for GrabCut",
+        make=_segmented,
     ),
 }
 

@@ -102,4 +102,12 @@ class Cascade(System):
                 opened[key] = open_image(example.image)
             except GmnerError as error:
                 opened[key] = error
-        return opened[key]
+        picture = opened[key]
+        if isinstance(picture, GmnerError):
+            return picture
+        try:
+            for stage in self.stages:
+                stage.check_picture(example, picture)
+        except GmnerError as error:
+            return error
+        return picture

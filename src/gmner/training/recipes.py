@@ -6,11 +6,13 @@ from typing import Any, Final
 
 from gmner.config import from_dict, read_values
 from gmner.errors import UnknownNameError
+from gmner.training.albef import ALBEFRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
 from gmner.training.umt import UMTRecipe
 
 RECIPES: Final[Mapping[str, type[Any]]] = {
+    "albef": ALBEFRecipe,
     "recognise": RecogniseRecipe,
     "umt": UMTRecipe,
 }

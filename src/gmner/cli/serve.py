@@ -1,0 +1,58 @@
+"""`gmner serve`: a system over HTTP, with a web page."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from gmner.config import read_values
+from gmner.errors import ConfigError, MissingPackageError
+
+KEY: Final = "GMNER_API_KEY"
+HERE: Final = "127.0.0.1"
+
+
+def serve(
+    system: Annotated[str, typer.Option(help="Which system; `gmner systems` lists them.")] = "lite",
+    config: Annotated[Path | None, typer.Option(help="A TOML file with the system's settings.")] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for everybody.")] = HERE,
+    port: Annotated[int, typer.Option(help="The port to listen on.", min=0, max=65535)] = 8000,
+    batch_size: Annotated[int, typer.Option(help="Posts that are predicted together.", min=1)] = 8,
+    queue: Annotated[int, typer.Option(help="Posts that may wait; past it, requests get 429.", min=1)] = 64,
+    timeout: Annotated[float, typer.Option(help="Seconds that a request may take; then it gets 503.", min=0.1)] = 60.0,
+    urls: Annotated[bool, typer.Option("--urls", help="Fetch pictures by URL (public https only).")] = False,
+) -> None:
+    """Answer posts over HTTP, and show a web page to try it with.
+
+    Example: gmner serve --port 8000, then open http://127.0.0.1:8000/
+
+    A key in the environment variable GMNER_API_KEY guards every route. On SIGTERM nothing new is taken, and what is
+    under way is finished.
+    """
+    try:
+        import uvicorn
+
+        from gmner.serve.app import JSONLines, ServiceSettings, create_app
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"{error.name} is not installed", allowed="the service needs it", todo='pip install "gmner[serve]"'
+        ) from None
+    from gmner.systems import load
+
+    key = os.environ.get(KEY) or None
+    if key is not None and not key.isascii():
+        raise ConfigError(f"{KEY} has letters outside ASCII", allowed="keys travel in headers", todo="choose another")
+    settings = ServiceSettings(batch_size, queue, timeout, key, urls)
+    handler = logging.StreamHandler()
+    handler.setFormatter(JSONLines())
+    for name in ("gmner.serve", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.handlers, logger.propagate = [handler], False
+    app = create_app(load(system, **(read_values(config) if config else {})), settings)
+    typer.echo(f"http://{host}:{port}/ (Ctrl+C ends)", err=True)
+    uvicorn.run(
+        app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=int(timeout) + 1
+    )

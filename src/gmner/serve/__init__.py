@@ -1,0 +1,1 @@
+"""Systems over HTTP, with a web page: `gmner serve`. Needs the extra `serve`."""

@@ -1,0 +1,135 @@
+"""What goes in and comes out, as OpenAPI describes it. Results are rows of the package's own row format."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gmner.data.rows import row_from_prediction
+from gmner.errors import GmnerError, ImageError
+from gmner.types import Prediction
+
+MAX_POSTS = 32
+"""Posts of one request."""
+
+
+class Post(BaseModel):
+    """One post."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(description="What it says.", examples=["Grace Hopper of the US Navy"])
+    image: str | None = Field(default=None, description="Its picture: the bytes of a file, in base64.")
+    image_url: str | None = Field(default=None, description="Its picture's address; refused unless switched on.")
+    id: str = Field(default="", description="Returned with the result.")
+    caption: str | None = Field(default=None, description="Its picture in a line, for systems that read it.")
+    description: str | None = Field(default=None, description="Its picture in detail, for systems that read it.")
+
+    def picture(self) -> bytes | None:
+        """The bytes of the picture, if it came with the post.
+
+        Raises:
+            ImageError: it is not base64.
+        """
+        if self.image is None:
+            return None
+        try:
+            return base64.b64decode(self.image.partition("base64,")[2] or self.image, validate=True)
+        except (binascii.Error, ValueError):
+            raise ImageError(
+                "a picture that is not base64",
+                allowed="`image` holds the bytes of a file in base64, with or without a data: prefix",
+                todo="encode the file, or send it as multipart/form-data",
+            ) from None
+
+
+@dataclass(frozen=True)
+class FormPost:
+    """One post that came as a form, with its picture as a file."""
+
+    text: str
+    id: str
+    file: bytes | None
+    image_url: None = None
+    caption: None = None
+    description: None = None
+
+    def picture(self) -> bytes | None:
+        """The bytes of the picture, if it came with the post."""
+        return self.file
+
+
+Incoming = Post | FormPost
+
+
+class Request(BaseModel):
+    """Posts, at most 32."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    posts: list[Post] = Field(min_length=1, max_length=MAX_POSTS)
+
+
+class FoundEntity(BaseModel):
+    """A named entity. `start` and `end` count characters (Unicode code points) of the text, `end` exclusive."""
+
+    model_config = ConfigDict(extra="allow")
+
+    text: str
+    type: str = Field(description="PER, LOC, ORG or OTHER.")
+    start: int | None = None
+    end: int | None = None
+    boxes: list[list[float]] = Field(default=[], description="[x1, y1, x2, y2] in pixels of the upright picture.")
+    masks: list[Any] = Field(default=[], description="COCO run-length codes.")
+    score: float | None = Field(default=None, description="Probability of the entity.")
+    groundable: float | None = Field(default=None, description="Probability that it can be seen.")
+    expression: str | None = Field(default=None, description="What was looked for.")
+
+
+class Refusal(BaseModel):
+    """What was wrong with a post: what was given, what is allowed, what to do."""
+
+    kind: str
+    message: str
+
+
+class Result(BaseModel):
+    """A post with its entities, or with what was wrong with it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str = ""
+    text: str | None = None
+    entities: list[FoundEntity] | None = None
+    error: Refusal | None = None
+
+
+class Response(BaseModel):
+    """A result for every post, in order."""
+
+    posts: list[Result]
+
+
+class Problem(BaseModel):
+    """Why a request was refused as a whole."""
+
+    error: Refusal
+
+
+def result_row(name: str, result: Prediction | GmnerError) -> dict[str, Any]:
+    """The result of the post `name` as JSON."""
+    if isinstance(result, GmnerError):
+        return {"id": name, **refusal(result)}
+    return row_from_prediction(result)
+
+
+def refusal(error: GmnerError) -> dict[str, Any]:
+    """What was wrong with a post."""
+    return problem(type(error).__name__, str(error))
+
+
+def problem(kind: str, message: str) -> dict[str, Any]:
+    """The body of a refused request."""
+    return {"error": {"kind": kind, "message": message}}
