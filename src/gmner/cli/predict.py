@@ -13,6 +13,8 @@ from gmner.config import read_values
 from gmner.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gmner.systems.system import System
 
 _PROCESSES: Final = min(os.cpu_count() or 1, 8)
@@ -79,15 +81,11 @@ def predict(
     settings: dict[str, Any] = {**({} if people else {"people": False}), **({"windows": True} if windows else {})}
     if config is not None:
         settings = {**read_values(config), **settings}
-    if picture is not None:
-        from gmner.show import check_target
-
-        check_target(picture)
     from gmner.systems import load_part
 
     make = partial(load_part, system, settings, first, last)
     if source is None or target is None:
-        _post(text or "", image, make(), as_json, picture)
+        _post(text or "", image, make, as_json, picture)
         return
     from gmner.batch.files import predict_file
     from gmner.batch.source import Source
@@ -108,13 +106,15 @@ def predict(
         raise typer.Exit(3 if summary.posts else 1)
 
 
-def _post(text: str, image: Path | None, system: "System", as_json: bool, picture: Path | None) -> None:
+def _post(text: str, image: Path | None, make: "Callable[[], System]", as_json: bool, picture: Path | None) -> None:
     from gmner.data.rows import row_from_prediction
-    from gmner.show import WIDE, save_overlay, text_table
+    from gmner.show import WIDE, check_target, save_overlay, text_table
     from gmner.types import Example
 
-    example = Example(text=text, image=image)
-    [prediction] = system.predict([example])
+    if picture is not None:
+        check_target(picture)
+    example = Example(text=text, image=image)  # a bad post is told before the system is loaded
+    [prediction] = make().predict([example])
     if as_json:
         typer.echo(json.dumps(row_from_prediction(prediction), ensure_ascii=False))
     else:
