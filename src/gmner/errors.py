@@ -63,6 +63,10 @@ class LLMError(GmnerError):
     """A language model that can not be asked, gave no answer, or may not be asked any more."""
 
 
+class FailureError(GmnerError):
+    """A system that fails for no reason that lies in the post: a fault of its own, no memory, a process that died."""
+
+
 class MissingPackageError(GmnerError):
     """An optional package that is needed and absent."""
 

@@ -182,7 +182,7 @@ def _to_picture(name: str, image: Image.Image) -> Picture:
         if image.has_transparency_data:
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image.convert("RGBA"))
-        image = image.convert("RGB")
+        image = image if image.mode == "RGB" else image.convert("RGB")  # it copies even where nothing changes
     except Exception as error:  # a Pillow image loads late: it may be damaged or closed
         _refuse_damage(name, error)
     if orientation in _UPRIGHT:

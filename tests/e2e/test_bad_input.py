@@ -111,7 +111,7 @@ def test_malformed_rows_are_set_aside_with_their_line(pictures: dict[str, Path],
     out = tmp_path / "out.jsonl"
     arguments = ["predict", "--input", str(tmp_path / "posts.jsonl"), "--output", str(out)]
     result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.exception
+    assert result.exit_code == 3, result.exception
     good = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert [row["id"] for row in good if "id" in row] == ["good", "also good"]
     bad = [json.loads(line) for line in (tmp_path / "out.errors.jsonl").read_text(encoding="utf-8").splitlines()]

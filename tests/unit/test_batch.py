@@ -1,18 +1,25 @@
 """Files of posts go in, files of predictions and of errors come out, whatever is in a row."""
 
+import errno
 import json
-from collections.abc import Sequence
+import os
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
 from PIL import Image
+from tests.killing import Capitals
 
-from gmner.batch.files import Summary, predict_file
-from gmner.data.rows import read_predictions, write_rows
-from gmner.errors import DataError, GmnerError, TextError
+from gmner.batch import files
+from gmner.batch.files import Summary
+from gmner.batch.source import Source
+from gmner.data.rows import GivenRow, read_predictions, write_rows
+from gmner.errors import ConfigError, DataError, FailureError, GmnerError
 from gmner.image import open_image
 from gmner.systems import cascade
 from gmner.systems.cascade import NO_PICTURE, Cascade
@@ -20,26 +27,21 @@ from gmner.systems.system import System
 from gmner.types import Entity, Example, Prediction
 
 
-class Capitals(System):
-    """Finds words with a capital; refuses posts that shout."""
-
-    name = "capitals"
+class Watched(Capitals):
+    """Remembers how many posts each call had."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.calls: list[int] = []
 
     def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
         self.calls.append(len(examples))
-        return [self._one(example) for example in examples]
+        return super().attempt(examples)
 
-    def _one(self, example: Example) -> Prediction | GmnerError:
-        if example.text.isupper():
-            return TextError("a post that shouts", allowed="posts speak", todo="be calm")
-        words = [word for word in example.text.split() if word[0].isupper()]
-        places = [(example.text.index(word), word) for word in words]
-        return Prediction(
-            example=example, entities=tuple(Entity(word, "OTHER", at, at + len(word)) for at, word in places)
-        )
+
+def predict_file(system: System, source: Path, target: Path, **choices: Any) -> Summary:
+    """The run in this process, with a system that is made already."""
+    return files.predict_file(lambda: system, Source(source), target, **choices)
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -68,7 +70,7 @@ MIXED = (
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
 def test_bad_rows_are_kept_beside_the_results(tmp_path: Path, batch_size: int) -> None:
     source, target = source_of(tmp_path, *MIXED), tmp_path / "out.jsonl"
-    system = Capitals()
+    system = Watched()
     summary = predict_file(system, source, target, batch_size=batch_size)
     errors = tmp_path / "out.errors.jsonl"
     assert summary == Summary(posts=3, entities=3, errors=5, errors_file=errors)
@@ -76,13 +78,14 @@ def test_bad_rows_are_kept_beside_the_results(tmp_path: Path, batch_size: int) -
     assert [(post.id, [entity.text for entity in post.entities]) for post in read_predictions(target)] == [
         ("a", ["Bob", "Eve"]),
         ("d", []),
-        ("9", ["Zoe"]),
+        ("row-9", ["Zoe"]),
     ]
     assert lines(target)[2]["likes"] == 3
     kept = lines(errors)
     assert [set(error) for error in kept] == [{"line", "id", "error", "row"}] * 5
-    assert [(error["line"], error["id"]) for error in kept] == [(2, None), (3, "b"), (4, "c"), (7, None), (8, "e")]
+    assert [(error["line"], error["id"]) for error in kept] == [(2, None), (3, "b"), (4, "c"), (7, "a"), (8, "e")]
     assert "not JSON" in kept[0]["error"] and kept[0]["row"] is None  # type: ignore[operator]
+    assert kept[3]["row"] == {"id": "a", "text": "a again"}
     assert kept[2]["row"]["text"] == "SHOUT" and kept[2]["error"] == "a post that shouts; posts speak; be calm."  # type: ignore[index]
     assert max(system.calls) <= batch_size and sum(system.calls) == 4
 
@@ -99,19 +102,20 @@ def test_results_do_not_depend_on_the_batch(tmp_path: Path) -> None:
 def test_no_more_than_a_batch_is_read_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = 0
 
-    def endless(path: Path) -> object:
+    def endless(path: Path) -> Iterator[GivenRow]:
         nonlocal read
         for number in range(1, 1001):
             read += 1
-            yield number, {"id": str(number), "text": "Bob"}
+            row = {"id": str(number), "text": "Bob"}
+            yield GivenRow(number, row, row)
 
-    class Watching(Capitals):
+    class Watching(Watched):
         def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
             assert read <= sum(self.calls) + 10
             return super().attempt(examples)
 
-    monkeypatch.setattr("gmner.batch.files.iterate_rows", endless)
-    summary = predict_file(Watching(), tmp_path / "any.jsonl", tmp_path / "out.jsonl", batch_size=10)
+    monkeypatch.setattr("gmner.batch.source.iterate_given", endless)
+    summary = predict_file(Watching(), source_of(tmp_path), tmp_path / "out.jsonl", batch_size=10)
     assert summary.posts == 1000 and read == 1000
 
 
@@ -129,29 +133,58 @@ def test_an_empty_file_gives_an_empty_file(tmp_path: Path) -> None:
 
 
 def test_only_bad_rows_give_an_empty_file(tmp_path: Path) -> None:
-    system = Capitals()
+    system = Watched()
     assert predict_file(system, source_of(tmp_path, "[]", "{"), tmp_path / "out.jsonl").errors == 2
     assert (tmp_path / "out.jsonl").read_bytes() == b"" and system.calls == []
 
 
-def test_a_run_that_breaks_leaves_what_was_there(tmp_path: Path) -> None:
-    class Broken(Capitals):
+def test_an_interrupted_run_leaves_what_was_there_and_is_gone_on_with(tmp_path: Path) -> None:
+    class Interrupted(Watched):
         def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
             if len(self.calls) == 2:
-                raise RuntimeError("out of memory")
+                raise KeyboardInterrupt
             return super().attempt(examples)
 
     source, target, errors = source_of(tmp_path, *MIXED), tmp_path / "out.jsonl", tmp_path / "out.errors.jsonl"
+    predict_file(Capitals(), source, target)
+    whole = target.read_bytes(), errors.read_bytes()
     target.write_text("old\n")
     errors.write_text("old errors\n")
-    with pytest.raises(RuntimeError, match="out of memory"):
-        predict_file(Broken(), source, target, batch_size=1)
+    with pytest.raises(KeyboardInterrupt):
+        predict_file(Interrupted(), source, target, batch_size=1)
     assert target.read_text() == "old\n" and errors.read_text() == "old errors\n"
+    assert len(list(tmp_path.iterdir())) == 4
+    said: list[str] = []
+    rest = Watched()
+    predict_file(rest, source, target, say=said.append)
+    assert (target.read_bytes(), errors.read_bytes()) == whole
+    assert rest.calls == [2]  # of four readable posts
+    assert said == [f"going on after 4 rows that are done, from {tmp_path / 'out.jsonl.unfinished'}"]
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_posts_that_make_the_system_fail_are_errors_and_the_others_are_not(tmp_path: Path) -> None:
+    source = source_of(tmp_path, {"text": "Ada"}, {"text": "fail"}, {"text": "Bob"}, {"text": "fail again"})
+    summary = predict_file(Capitals(), source, tmp_path / "out.jsonl")
+    assert (summary.posts, summary.errors) == (2, 2)
+    [first, _] = lines(tmp_path / "out.errors.jsonl")
+    assert first["line"] == 2 and "RuntimeError: no memory (killing.py:" in str(first["error"])
+    assert first["row"] == {"text": "fail"}
+
+
+def test_a_system_that_fails_on_post_after_post_stops_the_run_and_those_are_not_done(tmp_path: Path) -> None:
+    rows = [{"text": "Ada"}] * 3 + [{"text": "fail"}] * 30
+    with pytest.raises(FailureError, match=r"post after post, at last in row 23: .*no memory"):
+        predict_file(Capitals(), source_of(tmp_path, *rows), tmp_path / "out.jsonl", batch_size=1)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["out.jsonl.unfinished", "posts.jsonl"]
+    mended = Watched()
+    mended._one = lambda example: Prediction(example=example)  # type: ignore[method-assign]
+    assert predict_file(mended, tmp_path / "posts.jsonl", tmp_path / "out.jsonl") == Summary(33, 3, 0, None)
+    assert sum(mended.calls) == 30
+
+
 def test_a_missing_source_and_an_unwritable_target_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"missing\.jsonl"):
+    with pytest.raises(DataError, match=r"missing\.jsonl: No such file"):
         predict_file(Capitals(), tmp_path / "missing.jsonl", tmp_path / "out.jsonl")
     source = source_of(tmp_path, MIXED[0])
     with pytest.raises(DataError, match=r"posts\.jsonl"):
@@ -243,7 +276,7 @@ def test_a_target_that_can_not_be_is_refused_before_any_work(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     Path("posts.jsonl").write_text('{"text": "Ada"}\n', encoding="utf-8")
     Path("folder").mkdir()
-    system = Capitals()
+    system = Watched()
     for target in (".", "folder", "posts.jsonl/out.jsonl"):
         with pytest.raises(DataError, match="check the path"):
             predict_file(system, Path("posts.jsonl"), Path(target))
@@ -257,3 +290,37 @@ def test_posts_that_name_a_picture_by_equal_paths_share_it(tmp_path: Path, monke
     posts = [Example(text="Ada", image=kind(tmp_path / "a.png")) for kind in (str, Path, Path)]
     Cascade("none", ()).predict(posts)
     assert len(opened) == 1
+
+
+@pytest.mark.parametrize("choice", [{"processes": 0}, {"batch_size": 0}])
+def test_numbers_that_can_not_be(tmp_path: Path, choice: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="1 or more"):
+        predict_file(Capitals(), source_of(tmp_path), tmp_path / "out.jsonl", **choice)
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    peaks = []
+    for number in (200, 2000):
+        source = source_of(tmp_path, *({"id": f"post {n}", "text": f"Ada {n}"} for n in range(number)))
+        tracemalloc.start()
+        predict_file(Capitals(), source, tmp_path / "out.jsonl")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 100_000  # bytes; 1,800 more predictions take 3 million
+
+
+def test_a_disk_that_is_full_when_the_output_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = source_of(tmp_path, *MIXED), tmp_path / "out.jsonl"
+    target.write_text("old\n")
+
+    def full(record: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gmner.data.jsonl.record_line", full)
+        with pytest.raises(DataError, match=r"No space left on device; .*make room there"):
+            predict_file(Capitals(), source, target)
+    assert target.read_text() == "old\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.unfinished", "posts.jsonl"]
+    system = Watched()
+    assert predict_file(system, source, target).posts == 3 and system.calls == []

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +24,9 @@ from gmner.data import (
     row_from_prediction,
     write_rows,
 )
-from gmner.data.rows import SCHEMA, example_from_row, prediction_from_row
+from gmner.data.ids import SeenIds
+from gmner.data.jsonl import count_records
+from gmner.data.rows import SCHEMA, example_from_row, iterate_given, prediction_from_row
 from gmner.errors import DataError
 from gmner.geometry import decode_mask, encode_mask
 from gmner.types import Box, Candidate, Entity, Example, Prediction
@@ -133,7 +136,7 @@ def test_parquet_of_others_and_no_parquet(tmp_path: Path) -> None:
     table = pyarrow.table({"text": ["Ada", "Bo"], "lang": ["en", None]})
     pyarrow.parquet.write_table(table, tmp_path / "other.parquet")
     first, second = read_examples(tmp_path / "other.parquet")
-    assert (first.id, first.text, first.extra, second.extra) == ("1", "Ada", {"lang": "en"}, {})
+    assert (first.id, first.text, first.extra, second.extra) == ("row-1", "Ada", {"lang": "en"}, {})
     (tmp_path / "bad.parquet").write_bytes(b"no parquet at all")
     with pytest.raises(DataError, match=r"bad\.parquet: not a Parquet file"):
         read_examples(tmp_path / "bad.parquet")
@@ -208,13 +211,14 @@ class TestReading:
             {"id": 9, "text": "x", "caption": None, "entities": None},
         )
         first, second, third = read_examples(path)
-        assert (first.id, first.entities) == ("1", (Entity("Ada", "PER", 0, 3),))
-        assert (second.id, second.text, second.entities) == ("2", "Ada Quill", (Entity("Quill", "OTHER"),))
+        assert (first.id, first.entities) == ("row-1", (Entity("Ada", "PER", 0, 3),))
+        assert (second.id, second.text, second.entities) == ("row-2", "Ada Quill", (Entity("Quill", "OTHER"),))
         assert (third.id, third.caption, third.entities, third.extra) == ("9", None, None, {})
 
     def test_the_first_row_may_follow_a_mark_and_lines_may_end_as_on_windows(self, tmp_path: Path) -> None:
         (tmp_path / "rows.jsonl").write_bytes(b'\xef\xbb\xbf{"text": "Ada"}\r\n\r\n{"text": "Bo"}')
-        assert [(post.id, post.text) for post in read_examples(tmp_path / "rows.jsonl")] == [("1", "Ada"), ("3", "Bo")]
+        posts = read_examples(tmp_path / "rows.jsonl")
+        assert [(post.id, post.text) for post in posts] == [("row-1", "Ada"), ("row-3", "Bo")]
 
     def test_lines_end_at_line_feeds_only(self, tmp_path: Path) -> None:
         text = "one\u2028two\x85three\x0cfour"
@@ -245,12 +249,14 @@ ENTITY = {"text": "Ada", "type": "PER", "start": 0, "end": 3}
 MASK_ROW = {"size": [4, 5], "counts": MASK.counts}
 BAD_ROWS = {
     "no JSON": ('{"text": "Ada"', "not JSON: Expecting ',' delimiter at column 15"),
+    "a key twice": ('{"text": "Ada", "text": "Bo"}', "the key 'text' for the second time"),
+    "a key twice within": ('{"text": "Ada", "more": [{"a": 1, "b": 2, "b": 3}]}', "the key 'b' for the second time"),
     "a list": (["Ada"], "a JSON list instead of an object"),
     "NaN": ('{"text": "Ada", "score": NaN}', "the number NaN"),
     "infinity": ('{"text": "Ada", "score": 1e999}', "the number 1e999"),
     "half a character": (r'{"text": "Ada", "caption": "\ud83d"}', "half a character"),
     "depth": ("[" * 100_000, "recursion"),
-    "no text": ({}, "the text of post '2' is empty"),
+    "no text": ({}, "the text of post 'row-2' is empty"),
     "text": ({"text": 3}, "`text` is 3; `text` is a string"),
     "a newer version": ({"text": "Ada", "schema": 2}, "version 2 of the row format; this gmner reads up to version 1"),
     "a version of words": ({"text": "Ada", "schema": "one"}, "`schema` is 'one'"),
@@ -377,7 +383,7 @@ def test_reading_text_formats_loads_neither_torch_nor_pyarrow() -> None:
 def test_zero_is_an_id(tmp_path: Path) -> None:
     file = tmp_path / "posts.jsonl"
     file.write_text('{"id": 0, "text": "a"}\n{"id": 1, "text": "b"}\n{"id": "", "text": "c"}\n', encoding="utf-8")
-    assert [post.id for post in read_examples(file)] == ["0", "1", "3"]
+    assert [post.id for post in read_examples(file)] == ["0", "1", "row-3"]
     assert example_from_row({"id": 0, "text": "a"}, "here").id == "0"
 
 
@@ -431,3 +437,37 @@ def test_a_folder_of_row_files_is_a_data_set(tmp_path: Path) -> None:
     write_rows(tmp_path / "dev.parquet", [Example(id="d", text="Ada")])
     with pytest.raises(DataError, match=r"both dev.parquet and valid.jsonl"):
         read(tmp_path)
+
+
+def test_a_row_without_id_and_an_id_that_is_its_number_are_two_posts(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "rows.jsonl", {"text": "a"}, {"id": 1, "text": "b"}, {"id": "row-1", "text": "c"})
+    first, second, (number, given, refused) = iterate_given(path)
+    assert [row.row["id"] for row in (first, second) if isinstance(row.row, dict)] == ["row-1", "1"]
+    assert (number, given) == (3, {"id": "row-1", "text": "c"})
+    assert isinstance(refused, DataError) and "'row-1' for the second time (first in line 1)" in str(refused)
+
+
+def test_ids_do_not_fill_the_memory(tmp_path: Path) -> None:
+    ids = SeenIds()
+    tracemalloc.start()
+    assert all(ids.first(f"post number {number}", number) == number for number in range(50_000))
+    assert tracemalloc.get_traced_memory()[1] < 100_000  # bytes of Python's; a dict takes 8 million
+    tracemalloc.stop()
+    assert ids.first("post number 17", 99) == 17
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+@pytest.mark.parametrize("length", [63, 64, 65, 129, 130, 131, 200])
+def test_a_line_past_the_cap_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, end: str
+) -> None:
+    monkeypatch.setattr("gmner.data.jsonl.LONGEST", 64)
+    long = json.dumps({"text": "x" * (length - 12)}) + end  # so many bytes before the line's end
+    assert len(long) == length + len(end)
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "Ada"}\n' + long + ('{"text": "Bo"}\n' if end else ""), encoding="utf-8")
+    rows = list(iterate_rows(path))
+    assert [number for number, _ in rows] == ([1, 2, 3] if end else [1, 2])
+    assert isinstance(rows[1][1], DataError) == (len(long) > 64)
+    assert isinstance(rows[-1][1], dict) or not end
+    assert count_records(path) == len(rows)

@@ -209,12 +209,12 @@ class TestRecognising:
         assert (recognise(tmp_path / "rows.jsonl"), recognise(tmp_path / "rows.parquet")) == ("jsonl", "parquet")
 
     def test_what_is_none(self, gmner: Path, tmp_path: Path) -> None:
-        (tmp_path / "rows.csv").touch()
+        (tmp_path / "rows.tsv").touch()
         (tmp_path / "empty").mkdir()
         with pytest.raises(DataError, match="no such file or folder"):
             read(tmp_path / "absent")
         with pytest.raises(DataError, match=r"a file of no known format; .*jsonl"):
-            read(tmp_path / "rows.csv")
+            read(tmp_path / "rows.tsv")
         with pytest.raises(
             DataError, match=r"a folder of no known format; .*; choose among the data sets in it: gmner"
         ):

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import gmner
 from gmner.batch.files import predict_file
+from gmner.batch.source import Source
 from gmner.cli.main import app
 from gmner.config import from_dict
 from gmner.data.rows import read_predictions
@@ -102,7 +103,8 @@ def test_a_file_of_predictions_gets_masks_and_its_bad_rows_a_file(photo: Path) -
     ]
     source, target = photo.with_name("boxes.jsonl"), photo.parent / "out" / "masks.jsonl"
     source.write_text("".join(f"{json.dumps(one)}\n" for one in rows) + "{no json\n")
-    summary = predict_file(add_masks(SegmentByGrabCut()), source, target, batch_size=2, progress=False)
+    system = add_masks(SegmentByGrabCut())
+    summary = predict_file(lambda: system, Source(source), target, batch_size=2, progress=False)
     assert (summary.posts, summary.entities, summary.errors) == (2, 2, 6)
     good, blind = read_predictions(target)
     assert good.id == "good" and len(good.entities[0].masks) == 1 and good.example.knowledge == "a mathematician"

@@ -1,24 +1,31 @@
-"""Predictions of a file of posts: in input order, in bounded memory, the errors kept beside the results."""
+"""Predictions of a file of posts: in order, in bounded memory, resumed after a kill, errors beside the results."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import Any, Final
 
-from gmner.data.files import refuse_folder, replacing, unreadable
-from gmner.data.jsonl import record_line
-from gmner.data.rows import example_from_row, iterate_rows, relative_image, write_rows
-from gmner.errors import DataError, GmnerError
+from gmner import __version__
+from gmner.batch.journal import Journal, sync
+from gmner.batch.share import ERROR, ROW, Outcome, failure, predict_rows
+from gmner.batch.source import Source
+from gmner.batch.workers import Rows, in_processes, in_this_process
+from gmner.data.files import refuse_folder, unreadable
+from gmner.data.jsonl import Record, write_records
+from gmner.data.rows import GivenRow, save_rows
+from gmner.errors import ConfigError, DataError, FailureError
 from gmner.progress import progress_bar
 from gmner.systems.system import System
-from gmner.types import Example, Prediction
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 BATCH_SIZE: Final = 32
+
+_FAILURES: Final = 20
+"""Posts in a row that make the system fail before it is taken to be the system's trouble, not theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,99 +47,172 @@ class Summary:
         return f"{posts} with {entities}, {self.errors:,} error{'' if self.errors == 1 else 's'}{where}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row of the source: its number, what it says (None where that could not be read), and its post or error."""
-
-    line: int
-    record: dict[str, Any] | None
-    post: Example | GmnerError
-
-
 def predict_file(
-    system: System, source: Path, target: Path, *, batch_size: int = BATCH_SIZE, progress: bool = True
+    make: Callable[[], System],
+    source: Source,
+    target: Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    processes: int = 1,
+    batch_size: int = BATCH_SIZE,
+    restart: bool = False,
+    progress: bool = True,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Summary:
-    """Predict every post of `source` (JSONL or Parquet) and write the predictions to `target`, in input order.
+    """Predict every post of `source` and write the predictions to `target` (JSONL or Parquet), in input order.
 
     A row that can not be read or predicted stops nothing: it goes to `<target stem>.errors.jsonl` beside the target
     as `{"line", "id", "error", "row"}` (`id` and `row` null where JSON can not hold what was read). Both files
-    appear whole when all is done, or not at all; without errors there is no file of errors, and one of an earlier
-    run is removed. One batch is read at a time: of all posts only the ids stay in memory. `progress` shows a bar on
-    stderr, if that is a terminal. The target's folder is made if need be.
+    appear whole when all is done; without errors there is no file of errors, and one of an earlier run is removed.
+
+    Until then, what is done lies in `<target>.unfinished` (`batch.journal`). A run that finds this file goes on from
+    there, and the end is what an uninterrupted run gives; `restart` drops it. `settings` say, in terms of JSON, what
+    `make` makes: a run that was begun with others is not gone on with.
+
+    One batch is in flight at a time: so many posts are in memory, and are computed again after a kill. With several
+    `processes`, each of which holds a system that it has made itself, a batch is dealt out to them in shares; `make`
+    is then pickled. `progress` shows a bar on stderr, if that is a terminal; `say` is told where a run goes on.
 
     Raises:
-        DataError: there is no such source, the target can not be written, or the target is the source.
+        DataError: there is no such source, the target can not be written or is the source, or there is an unfinished
+            output that is not of this run.
+        ConfigError: a number of processes or posts that is not positive, or one that `source.rows` raises.
+        FailureError: the system fails whatever it is given; what was done before is kept.
     """
+    for name, number in (("processes", processes), ("batch size", batch_size)):
+        if number < 1:
+            raise ConfigError(f"a number of {name} of {number}", allowed="it is 1 or more", todo="give a higher one")
     refuse_folder(target)
     errors_file = target.with_name(f"{target.stem}.errors.jsonl")
-    for written in (target, errors_file):
-        if written.resolve() == source.resolve():
+    journal_file = target.with_name(f"{target.name}.unfinished")
+    for written in (target, errors_file, journal_file):
+        _check_target(written, source.path)
+    manifest = {
+        "gmner": __version__,
+        "source": str(source.path.resolve()),
+        "split": source.split,
+        "images": source.images and str(source.images.resolve()),
+        "target": str(target.resolve()),
+        "settings": settings or {},
+    }
+    predict = partial(predict_rows, source=source, folder=target.parent)
+    reader = _Reader(source)
+    with Journal(journal_file, manifest, restart=restart) as journal:
+        done = reader.skip(journal.through, journal.digest, journal_file)
+        if done:
+            say(f"going on after {done:,} rows that are done, from {journal_file}")
+        with contextlib.ExitStack() as stack:
+            bar = stack.enter_context(progress_bar("posts", shown=progress))
+            task = bar.add_task(source.path.name, total=None if bar.disable else source.count(), completed=done)
+            if processes == 1:
+                outcomes = in_this_process(make, predict, reader.shares(batch_size))
+            else:
+                lost = partial(failure, source=source, folder=target.parent)
+                size = max(1, batch_size // (2 * processes))  # two for each: no process waits for the others
+                outcomes = in_processes(make, predict, lost, reader.shares(size), processes, max(1, batch_size // size))
+            stack.enter_context(contextlib.closing(outcomes))
+            for rows, outcome in _while_it_works(outcomes):
+                journal.commit(outcome.entries, rows[-1].number, reader.digests.pop(rows[-1].number))
+                bar.advance(task, len(rows))
+        summary = _publish(journal, target, errors_file)
+        journal.remove()
+    return summary
+
+
+class _Reader:
+    """The rows of a source, read once, and what they add up to."""
+
+    def __init__(self, source: Source) -> None:
+        self._rows = source.rows()
+        self._digest = hashlib.sha256()
+        self.digests: dict[int, str] = {}  # by the last row of each share that is in flight
+
+    def skip(self, through: int, digest: str, journal: Path) -> int:
+        """Pass over the rows up to number `through`, which add up to `digest`, and say how many they are."""
+        count, number = 0, 0
+        while number < through and (row := next(self._rows, None)) is not None:
+            self._add(row)
+            count, number = count + 1, row.number
+        if through and (number, self._digest.hexdigest()) != (through, digest):
             raise DataError(
-                str(written),
-                "the file of posts would be overwritten",
-                allowed="predictions and their errors are written to new files",
-                todo="name another target",
+                str(journal),
+                f"the rows up to {through:,}, which are done, are no longer those of the source",
+                allowed="an unfinished run goes on with the source that it was begun with",
+                todo="bring the source back, or restart the run (--restart), which drops what it has done",
             )
+        return count
+
+    def shares(self, size: int) -> Iterator[list[GivenRow]]:
+        """The rows that are left, so many at a time."""
+        while rows := list(islice(self._rows, size)):
+            for row in rows:
+                self._add(row)
+            self.digests[rows[-1].number] = self._digest.hexdigest()
+            yield rows
+
+    def _add(self, row: GivenRow) -> None:
+        said = row.given if row.given is not None or not isinstance(row.row, DataError) else row.row.given
+        self._digest.update(json.dumps([row.number, said], default=str).encode())
+
+
+def _while_it_works(outcomes: Iterator[tuple[Rows, Outcome]]) -> Iterator[tuple[Rows, Outcome]]:
+    """The outcomes, as long as the system does not fail on post after post.
+
+    Outcomes in which it has only failed are held back until it works again, so that they are computed again by the
+    run that goes on if it never does.
+    """
+    held: list[tuple[Rows, Outcome]] = []
+    for rows, outcome in outcomes:
+        held.append((rows, outcome))
+        if outcome.predicted or not any(outcome.failed for _, outcome in held):
+            yield from held
+            held.clear()
+        elif sum(outcome.failed for _, outcome in held) >= _FAILURES:
+            last = json.loads(held[-1][1].entries[-1])[ERROR]["error"]
+            raise FailureError(
+                f"the system fails on post after post, at last in row {held[-1][0][-1].number:,}: {last}",
+                allowed="a run goes on past single posts only; what was done before is kept",
+                todo="mend the system, and start the same command again",
+            )
+    yield from held
+
+
+def _check_target(written: Path, source: Path) -> None:
+    """Refuse to write over the posts, or where no file can be; make the folder."""
+    refuse_folder(written)
+    if written.resolve() == source.resolve():
+        raise DataError(
+            str(written),
+            "the file of posts would be overwritten",
+            allowed="predictions and their errors are written to new files",
+            todo="name another target",
+        )
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        written.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise unreadable(target.parent, error) from None
+        raise unreadable(written.parent, error) from None
+
+
+def _publish(journal: Journal, target: Path, errors_file: Path) -> Summary:
+    """Make the output and the file of errors from the journal, the output last."""
     counts = {"posts": 0, "entities": 0, "errors": 0}
 
-    def predictions(errors: TextIO, bar: "Progress") -> Iterator[Prediction]:
-        task = bar.add_task(source.name, total=None if bar.disable else _count_rows(source))
-        rows = _read(source)
-        while batch := list(islice(rows, batch_size)):
-            for row, result in zip(batch, _attempt(system, batch), strict=True):
-                if isinstance(result, GmnerError):
-                    counts["errors"] += 1
-                    errors.write(_error_line(row, result, target.parent))
-                else:
-                    counts["posts"] += 1
-                    counts["entities"] += len(result.entities)
-                    yield result
-            bar.advance(task, len(batch))
+    def errors() -> Iterator[Record]:
+        for error in journal.entries(ERROR):
+            counts["errors"] += 1
+            yield error
 
-    with ExitStack() as stack:
-        temporary = stack.enter_context(replacing(errors_file))
-        errors = stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
-        bar = stack.enter_context(progress_bar("posts", shown=progress))
-        write_rows(target, predictions(errors, bar))
+    def predictions() -> Iterator[Record]:
+        for row in journal.entries(ROW):
+            counts["posts"] += 1
+            counts["entities"] += len(row["entities"])
+            yield row
+
+    write_records(errors_file, errors())
+    sync(errors_file)
     if not counts["errors"]:
         errors_file.unlink()
+    save_rows(target, predictions())
+    sync(target)
+    sync(target.parent)
     return Summary(**counts, errors_file=errors_file if counts["errors"] else None)
-
-
-def _read(source: Path) -> Iterator[_Row]:
-    for line, record in iterate_rows(source):
-        if isinstance(record, DataError):
-            yield _Row(line, None, record)
-            continue
-        try:
-            yield _Row(line, record, example_from_row(record, f"{source}:{line}"))
-        except GmnerError as error:
-            yield _Row(line, record, error)
-
-
-def _attempt(system: System, batch: list[_Row]) -> list[Prediction | GmnerError]:
-    """One result for every row; rows that are errors already stay what they are."""
-    posts = [row.post for row in batch if isinstance(row.post, Example)]
-    results = iter(system.attempt(posts) if posts else ())
-    return [row.post if isinstance(row.post, GmnerError) else next(results) for row in batch]
-
-
-def _error_line(row: _Row, error: GmnerError, folder: Path) -> str:
-    """The row as it came, but for its picture, which is seen from the folder of the errors."""
-    record = row.record
-    if record is not None and isinstance(record.get("image"), str):
-        record = record | {"image": relative_image(record["image"], folder)}
-    name = None if record is None else record.get("id")
-    told = {"line": row.line, "id": name, "error": str(error)}
-    try:
-        return record_line(told | {"row": record})
-    except (TypeError, ValueError):  # a date, bytes or NaN from Parquet, for which JSON has no word
-        return record_line(told | {"row": None})
-
-
-def _count_rows(source: Path) -> int | None:
-    return sum(1 for _ in iterate_rows(source)) if source.is_file() else None  # a pipe is read once

@@ -1,8 +1,10 @@
 """`gmner predict`: one post from the command line, or a file of posts."""
 
 import json
+import os
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -11,14 +13,24 @@ from gmner.config import read_values
 from gmner.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gmner.systems.system import System
+
+_PROCESSES: Final = min(os.cpu_count() or 1, 8)
+"""The default: each takes the memory of a system."""
 
 
 def predict(
     text: Annotated[str | None, typer.Option(help="The text of one post.")] = None,
     image: Annotated[Path | None, typer.Option(help="Its picture: JPEG, PNG, WebP, GIF or BMP.")] = None,
-    source: Annotated[Path | None, typer.Option("--input", help="A file of posts, one JSON row a line.")] = None,
-    target: Annotated[Path | None, typer.Option("--output", help="Where the rows with entities go.")] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--input", help="Posts: .jsonl, .csv, .parquet, a folder of pictures with texts, a data set."),
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option("--output", help="Where the rows with entities go: .jsonl or .parquet.")
+    ] = None,
     system: Annotated[str, typer.Option(help="Which system; `gmner systems` lists them.")] = "lite",
     config: Annotated[Path | None, typer.Option(help="A TOML file with the system's settings.")] = None,
     first: Annotated[
@@ -27,6 +39,13 @@ def predict(
     last: Annotated[str | None, typer.Option("--to-stage", help="Stop after this stage.")] = None,
     people: Annotated[bool, typer.Option("--people/--no-people", help="Ground names of people or not.")] = True,
     windows: Annotated[bool, typer.Option("--windows", help="Read too long texts in stretches.")] = False,
+    split: Annotated[str | None, typer.Option(help="Which split of a data set: train, dev or test.")] = None,
+    images: Annotated[Path | None, typer.Option(help="The folder of a data set's pictures, <image id>.jpg.")] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Processes that hold the system each, for a file of posts.")
+    ] = _PROCESSES,
+    batch_size: Annotated[int, typer.Option(min=1, help="Posts in flight, and so computed again after a kill.")] = 32,
+    restart: Annotated[bool, typer.Option("--restart", help="Drop what an unfinished run has done.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the post as one JSON row.")] = False,
     picture: Annotated[Path | None, typer.Option("--show", help="Draw boxes and masks into this PNG or JPEG.")] = None,
 ) -> None:
@@ -36,8 +55,9 @@ def predict(
 
     Example: gmner predict --input posts.jsonl --output entities.jsonl
 
-    In a file, a row that can not be read goes to OUTPUT's .errors.jsonl with its reason, and the run goes on. The exit
-    code is 0 if any row could be read, 1 if none could, and 2 if what was asked for can not be done at all.
+    In a file, a row that can not be read goes to OUTPUT's .errors.jsonl with its reason, and the run goes on. A run
+    that was killed goes on where it was when it is started again. The exit code is 0 if every row has a prediction, 3
+    if some have errors, 1 if all have, and 2 if what was asked for can not be done at all.
     """
     if (text is None) == (source is None):
         raise ConfigError(
@@ -45,7 +65,10 @@ def predict(
             allowed="one post (--text, with --image if it has a picture) or a file (--input and --output)",
             todo="give one of them",
         )
-    idle = {"--output": target} if source is None else {"--image": image, "--json": as_json, "--show": picture}
+    if source is None:
+        idle = {"--output": target, "--split": split, "--images": images, "--restart": restart}
+    else:
+        idle = {"--image": image, "--json": as_json, "--show": picture}
     if given := [name for name, value in idle.items() if value]:
         raise ConfigError(
             f"{' and '.join(given)} with {'--text' if source is None else '--input'}",
@@ -58,41 +81,40 @@ def predict(
     settings: dict[str, Any] = {**({} if people else {"people": False}), **({"windows": True} if windows else {})}
     if config is not None:
         settings = {**read_values(config), **settings}
-    if picture is not None:
-        from gmner.show import check_target
+    from gmner.systems import load_part
 
-        check_target(picture)
-    from gmner.systems import load
-
-    ready = _part(load(system, **settings), first, last)
-    if source is not None and target is not None:
-        _file(source, target, ready)
+    make = partial(load_part, system, settings, first, last)
+    if source is None or target is None:
+        _post(text or "", image, make, as_json, picture)
         return
-    _post(text or "", image, ready, as_json, picture)
+    from gmner.batch.files import predict_file
+    from gmner.batch.source import Source
+
+    told = {"system": system, **settings, "from_stage": first, "to_stage": last}
+    summary = predict_file(
+        make,
+        Source(source, split, images),
+        target,
+        settings=told,
+        processes=processes,
+        batch_size=batch_size,
+        restart=restart,
+        say=partial(typer.echo, err=True),
+    )
+    typer.echo(f"{summary}", err=True)
+    if summary.errors:
+        raise typer.Exit(3 if summary.posts else 1)
 
 
-def _part(system: "System", first: str | None, last: str | None) -> "System":
-    """The system, or the part of its stages that was asked for."""
-    from gmner.systems.cascade import Cascade
-
-    if first is None and last is None:
-        return system
-    if not isinstance(system, Cascade):
-        raise ConfigError(
-            f"--from-stage or --to-stage for the system {system.name!r}",
-            allowed="only a cascade has stages",
-            todo="drop them, or choose another system",
-        )
-    return system.between(first, last)
-
-
-def _post(text: str, image: Path | None, system: "System", as_json: bool, picture: Path | None) -> None:
+def _post(text: str, image: Path | None, make: "Callable[[], System]", as_json: bool, picture: Path | None) -> None:
     from gmner.data.rows import row_from_prediction
-    from gmner.show import WIDE, save_overlay, text_table
+    from gmner.show import WIDE, check_target, save_overlay, text_table
     from gmner.types import Example
 
-    example = Example(text=text, image=image)
-    [prediction] = system.predict([example])
+    if picture is not None:
+        check_target(picture)
+    example = Example(text=text, image=image)  # a bad post is told before the system is loaded
+    [prediction] = make().predict([example])
     if as_json:
         typer.echo(json.dumps(row_from_prediction(prediction), ensure_ascii=False))
     else:
@@ -101,12 +123,3 @@ def _post(text: str, image: Path | None, system: "System", as_json: bool, pictur
     if picture is not None:
         picture.parent.mkdir(parents=True, exist_ok=True)
         save_overlay(picture, prediction)
-
-
-def _file(source: Path, target: Path, system: "System") -> None:
-    from gmner.batch.files import predict_file
-
-    summary = predict_file(system, source, target)
-    typer.echo(f"{summary}", err=True)
-    if summary.errors and not summary.posts:
-        raise typer.Exit(1)

@@ -1,5 +1,6 @@
 """`gmner segment`: masks for the boxes of a file of predictions."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ def segment(
     best_of_three: Annotated[
         bool, typer.Option("--best-of-three", help="Take SAM's best of three masks, not its single one.")
     ] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Drop what an unfinished run has done.")] = False,
 ) -> None:
     """Cut out what stands in the boxes of predictions: any GMNER system becomes an SMNER system.
 
@@ -24,9 +26,17 @@ def segment(
     with its reason, and the run goes on. The exit codes are those of `gmner predict`.
     """
     from gmner.batch.files import predict_file
+    from gmner.batch.source import Source
     from gmner.systems.segmented import add_masks, segmenter
 
-    summary = predict_file(add_masks(segmenter(sam, best_of_three=best_of_three)), source, target)
+    summary = predict_file(
+        lambda: add_masks(segmenter(sam, best_of_three=best_of_three)),
+        Source(source),
+        target,
+        settings={"system": "segment", "sam": sam, "best_of_three": best_of_three},
+        restart=restart,
+        say=partial(typer.echo, err=True),
+    )
     typer.echo(f"{summary}", err=True)
-    if summary.errors and not summary.posts:
-        raise typer.Exit(1)
+    if summary.errors:
+        raise typer.Exit(3 if summary.posts else 1)

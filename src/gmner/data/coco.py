@@ -16,6 +16,7 @@ import numpy as np
 
 from gmner.data.fields import BOX, LIST, OBJECT, OFFSET, POLYGONS, SIDE, STRING, Fields
 from gmner.data.files import located
+from gmner.data.ids import SeenIds
 from gmner.data.regions import picture_size
 from gmner.data.rows import admit_row, example_from_row, read_mask, row_from_example
 from gmner.data.strict_json import read_json, write_json
@@ -65,7 +66,7 @@ def read_coco(path: str | Path) -> list[Example]:
     path = Path(path)
     fields = Fields(read_json(path), str(path))
     posts: dict[int, Example] = {}
-    ids: dict[str, int] = {}
+    ids = SeenIds()
     for number, value in enumerate(fields.need("images", LIST), 1):
         image = fields.inner(value, f"images[{number - 1}]")
         key = image.need("id", OFFSET)
@@ -123,7 +124,7 @@ def _annotation(number: int, image: int, place: int, entity: Entity, box: Box, m
     }
 
 
-def _post(image: Fields, number: int, folder: Path, ids: dict[str, int]) -> Example:
+def _post(image: Fields, number: int, folder: Path, ids: SeenIds) -> Example:
     """The post of a picture, without regions."""
     record = image.take(POST, OBJECT)
     if record is None:

@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from gmner.errors import DataError, GmnerError
 
@@ -50,8 +51,11 @@ def unreadable(path: Path, error: OSError) -> DataError:
         str(path),
         error.strerror or type(error).__name__,
         allowed="data are files and folders on this computer that you may read and write",
-        todo="check the path and the permissions",
+        todo="make room there" if error.errno in _FULL else "check the path and the permissions",
     )
+
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def located(error: GmnerError, where: str) -> DataError:

@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 
 from gmner.data.coco import read_coco, write_coco
 from gmner.data.label_studio import read_label_studio, write_label_studio, write_label_studio_predictions
+from gmner.data.pictures import ENDINGS
 from gmner.data.rows import read_examples, write_rows
 from gmner.data.splits import SPLIT_KEY, split_files, split_name
 from gmner.data.strict_json import read_json
@@ -17,19 +18,28 @@ from gmner.data.twitter_smner import MASKS, read_twitter_smner, write_twitter_sm
 from gmner.errors import ConfigError, DataError, UnknownNameError
 from gmner.types import Example
 
-Format = Literal["twitter-gmner", "twitter-smner", "twitter-mner", "rows", "jsonl", "parquet", "coco", "label-studio"]
+Format = Literal[
+    "twitter-gmner", "twitter-smner", "twitter-mner", "rows", "pictures",
+    "jsonl", "parquet", "csv", "coco", "label-studio",
+]  # fmt: skip
 
 ROWS: Final = (".jsonl", ".parquet")
-_SUFFIXES: Final[dict[str, Format]] = {".txt": "twitter-mner", ".jsonl": "jsonl", ".parquet": "parquet"}
+_SUFFIXES: Final[dict[str, Format]] = {
+    ".txt": "twitter-mner",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+    ".csv": "csv",
+}
 
 
 def recognise(path: str | Path) -> Format:
     """The format of a folder or file.
 
     A folder with `json` in it is Twitter-SMNER; else one with `txt` or `xml` is Twitter-GMNER; one with train.txt,
-    valid.txt (or dev.txt) or test.txt is Twitter-2015 or -2017, as is a single .txt file; .jsonl and .parquet
-    files are rows, and so is a folder with such files for its splits, as drawn posts have them. A .json file is COCO
-    instances if it has images and annotations, and Label Studio's if it is a list.
+    valid.txt (or dev.txt) or test.txt is Twitter-2015 or -2017, as is a single .txt file; .jsonl, .parquet and
+    .csv files are rows, and so is a folder with .jsonl or .parquet files for its splits, as drawn posts have them. Any
+    other folder with a picture in it is one of pictures with their texts. A .json file is COCO instances if it has
+    images and annotations, and Label Studio's if it is a list.
 
     Raises:
         DataError: there is no such path, or it is of none of these formats.
@@ -43,7 +53,8 @@ def recognise(path: str | Path) -> Format:
                 str(path),
                 "a folder of no known format",
                 allowed="known are Twitter-GMNER (folders txt and xml), Twitter-SMNER (txt and json), "
-                "Twitter-2015/2017 (train, valid, test .txt), and rows (train, dev, test .jsonl or .parquet)",
+                "Twitter-2015/2017 (train, valid, test .txt), rows (train, dev, test .jsonl or .parquet), and pictures "
+                "with a .txt of the same name beside each",
                 todo=f"choose among the data sets in it: {', '.join(inner)}" if inner else "check the path",
             )
         return form
@@ -53,7 +64,8 @@ def recognise(path: str | Path) -> Format:
         raise DataError(
             str(path),
             "a file of no known format" if path.exists() else "no such file or folder",
-            allowed="data are folders of the Twitter sets, and files .txt (tagged tweets), .jsonl, .parquet and .json",
+            allowed="data are folders of the Twitter sets, and files .txt (tagged tweets), .jsonl, .parquet, .csv and "
+            ".json",
             todo="check the path",
         )
     return _SUFFIXES[path.suffix]
@@ -165,6 +177,8 @@ _BY_ENDING: Final = ("jsonl", "parquet", "twitter-gmner")
 _READERS: Final[dict[Format, Callable[[Path], list[Example]]]] = {
     "jsonl": read_examples,
     "parquet": read_examples,
+    "csv": read_examples,
+    "pictures": read_examples,
     "coco": read_coco,
     "label-studio": read_label_studio,
 }
@@ -192,4 +206,6 @@ def _folder_format(folder: Path) -> Format | None:
         return "twitter-gmner"
     if split_files(folder, *ROWS):
         return "rows"
-    return "twitter-mner" if split_files(folder) else None
+    if split_files(folder):
+        return "twitter-mner"
+    return "pictures" if any(path.suffix.lower() in ENDINGS for path in folder.iterdir()) else None

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from gmner.data.brush import decode_brush, encode_brush
 from gmner.data.fields import BYTES, ID, LIST, NUMBER, OBJECT, OFFSET, PROBABILITY, SIDE, STRING, STRINGS, Fields
 from gmner.data.files import located, replacing
+from gmner.data.ids import SeenIds
 from gmner.data.regions import drawn_boxes, picture_size, with_regions
 from gmner.data.rows import admit_row, example_from_row, row_from_example
 from gmner.data.strict_json import read_json, write_json
@@ -92,7 +93,7 @@ def iterate_tasks(path: Path) -> Iterator[Example | DataError]:
     Raises:
         DataError: the file is no list of tasks.
     """
-    tasks, ids = read_json(path), dict[str, int]()
+    tasks, ids = read_json(path), SeenIds()
     if not isinstance(tasks, list):
         raise DataError(
             str(path),
@@ -174,7 +175,7 @@ def _results(name: str, entity: Entity, example: Example) -> Iterator[dict[str, 
         yield {"from_id": name, "to_id": key, "type": "relation", "direction": "right", "labels": [_SHOWN]}
 
 
-def _read_task(task: Fields, number: int, folder: Path, ids: dict[str, int]) -> Example:
+def _read_task(task: Fields, number: int, folder: Path, ids: SeenIds) -> Example:
     data = task.inner(task.need("data", OBJECT), "data")
     record = data.take(POST, OBJECT) or {"text": data.need("text", STRING)}
     if "id" not in record and task.rest.get("id") is not None:

@@ -21,7 +21,7 @@ from gmner.data.fields import Fields, Kind
 from gmner.data.files import located, read_text
 from gmner.data.image_ids import image_id
 from gmner.data.jsonl import write_records
-from gmner.data.rows import example_from_row, iterate_rows, row_from_example
+from gmner.data.rows import example_from_row, iterate_rows, row_from_example, unnamed
 from gmner.data.sidecars import Entry
 from gmner.errors import DataError, EntityError
 from gmner.types import Entity, Example, entity_type
@@ -69,7 +69,7 @@ def read_pool(path: str | Path) -> list[AnnotatedPost]:
         fields = Fields(row, f"{path}:{number}")
         answer = fields.need(ANSWER, WORDS)
         example = example_from_row(fields.rest, fields.where)
-        pool.append(AnnotatedPost(replace(example, id="") if example.id == str(number) else example, answer))
+        pool.append(AnnotatedPost(replace(example, id="") if example.id == unnamed(number) else example, answer))
     return pool
 
 

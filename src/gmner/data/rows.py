@@ -8,8 +8,8 @@ r"""Our row format: a post, gold or predicted, as one row of a JSONL or Parquet 
 are character offsets into the text; a row may lack them (only the surface string is known), and an entity may lack
 `text` where it has them. Further keys of a row: `image_size` ([width, height]), `caption`, `description`,
 `knowledge`, `candidates` ([{box, kind, score, text}]) and `notes`; of an entity: `score`, `groundable`, `expression`
-and `provenance`. Any other key is kept (`extra`) and written back. A null is as good as a missing key. A missing id is
-the row's number. Image paths are relative to the file's folder.
+and `provenance`. Any other key is kept (`extra`) and written back. A null is as good as a missing key. A row without
+an id is called `row-<its number>`, which no given id is likely to be. Image paths are relative to the file's folder.
 
 Each row carries the version of the format as `schema`, so that files can be split, joined and appended to by the line.
 """
@@ -19,9 +19,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
-from gmner.data import jsonl, parquet
+from gmner.data import csv_rows, jsonl, parquet, pictures
 from gmner.data.fields import (
     BOX,
     BOXES,
@@ -40,6 +40,7 @@ from gmner.data.fields import (
     Fields,
 )
 from gmner.data.files import located
+from gmner.data.ids import SeenIds
 from gmner.data.jsonl import Record
 from gmner.errors import DataError, EntityError, TextError
 from gmner.geometry import mask_of_runs, mask_runs
@@ -52,26 +53,59 @@ SCHEMA: Final = 1
 T = TypeVar("T")
 
 
-def iterate_rows(path: str | os.PathLike[str]) -> Iterator[tuple[int, Record | DataError]]:
-    """Row numbers (line numbers, in JSONL) with the rows of a file, or with what is wrong with a row.
+class GivenRow(NamedTuple):
+    """A row of a file: its number (line number, in JSONL and CSV), what stands there, and what it is taken for.
 
-    Each row has its id, and its image path leads from the working folder. A bad row does not end the stream, so
-    that a batch can set it aside. `.parquet` files are Parquet, all others JSONL.
+    `given` is None where nothing could be read. `row` has its id, and its image path leads from the working folder;
+    of a row that can not be taken it is the error.
+    """
+
+    number: int
+    given: Record | None
+    row: Record | DataError
+
+
+def iterate_given(path: str | os.PathLike[str]) -> Iterator[GivenRow]:
+    """The rows of a file, one after another, good and bad; the memory that this takes does not grow with the file.
+
+    `.parquet` files are Parquet, `.csv` files are CSV, all others JSONL; a folder is one of pictures with their texts.
 
     Raises:
-        DataError: there is no such file.
+        DataError: there is no such file, or it is of another kind than its name says.
     """
     path = Path(path)
-    places: dict[str, int] = {}
-    records = parquet.read_records(path) if path.suffix == ".parquet" else jsonl.read_records(path)
+    if path.is_dir():
+        return admit_rows(pictures.read_records(path), path, path)
+    readers = {".parquet": parquet.read_records, ".csv": csv_rows.read_records}
+    return admit_rows(readers.get(path.suffix, jsonl.read_records)(path), path, path.parent)
+
+
+def admit_rows(records: Iterable[tuple[int, Record | DataError]], path: Path, folder: Path) -> Iterator[GivenRow]:
+    """Numbered records of `path` as rows, each with its id; their image paths are relative to `folder`."""
+    ids = SeenIds()
     for number, record in records:
         if isinstance(record, DataError):
-            yield number, record
+            yield GivenRow(number, None, record)
             continue
         try:
-            yield number, admit_row(record, f"{path}:{number}", path.parent, number, places)
+            yield GivenRow(number, record, admit_row(record, f"{path}:{number}", folder, number, ids))
         except DataError as error:
-            yield number, error
+            yield GivenRow(number, record, error)
+
+
+def iterate_rows(path: str | os.PathLike[str]) -> Iterator[tuple[int, Record | DataError]]:
+    """The numbers and rows of `iterate_given`, without what stands in the file.
+
+    Raises:
+        DataError: as `iterate_given`.
+    """
+    for number, _, row in iterate_given(path):
+        yield number, row
+
+
+def unnamed(number: int) -> str:
+    """The id of a row that has none."""
+    return f"row-{number}"
 
 
 def read_examples(path: str | os.PathLike[str]) -> list[Example]:
@@ -100,11 +134,19 @@ def write_rows(path: str | os.PathLike[str], posts: Iterable[Example | Predictio
     Raises:
         DataError: the folder does not exist or can not be written to, or an example's picture has no path.
     """
-    path = Path(path)
-    rows = (
-        row_from_prediction(post, path.parent) if isinstance(post, Prediction) else row_from_example(post, path.parent)
-        for post in posts
+    folder = Path(path).parent
+    save_rows(
+        path,
+        (
+            row_from_prediction(post, folder) if isinstance(post, Prediction) else row_from_example(post, folder)
+            for post in posts
+        ),
     )
+
+
+def save_rows(path: str | os.PathLike[str], rows: Iterable[Record]) -> None:
+    """Write rows that `row_from_example` or `row_from_prediction` made; otherwise as `write_rows`."""
+    path = Path(path)
     if path.suffix == ".parquet":
         parquet.write_records(path, rows, SCHEMA)
     else:
@@ -204,11 +246,11 @@ def _read(path: str | os.PathLike[str], convert: Callable[[Record, str], T]) -> 
     return posts
 
 
-def admit_row(record: Record, where: str, folder: Path, number: int, numbers: dict[str, int]) -> Record:
+def admit_row(record: Record, where: str, folder: Path, number: int, ids: SeenIds) -> Record:
     """The row with its id and with its image path seen from the working folder, if its version can be read.
 
-    `folder` is the one that the image path leads from, `number` the row's, and `numbers` those of the ids so far, to
-    which its own is added.
+    `folder` is the one that the image path leads from, `number` the row's, and `ids` those so far, to which its own
+    is added.
 
     Raises:
         DataError: the row is of a newer version, its id came before, or its image is an empty text.
@@ -217,27 +259,24 @@ def admit_row(record: Record, where: str, folder: Path, number: int, numbers: di
     version = fields.take("schema", VERSION)
     if version is not None and version > SCHEMA:
         raise DataError(
-            fields.where,
+            where,
             f"a row of version {version} of the row format",
             allowed=f"this gmner reads up to version {SCHEMA}",
             todo="update gmner, or write the file again with this one",
         )
     given = fields.take("id", ID)
-    name = str(number if given is None or given == "" else given)  # 0 is an id
-    if name in numbers:
+    name = unnamed(number) if given is None or given == "" else str(given)  # 0 is an id
+    if (first := ids.first(name, number)) != number:
         raise DataError(
-            fields.where,
-            f"the id {name!r} for the second time (first in line {numbers[name]})",
+            where,
+            f"the id {name!r} for the second time (first in line {first})",
             allowed="ids are unique within a file",
             todo="give each post its own id",
         )
-    numbers[name] = number
     row = {**fields.rest, "id": name}
     image = row.get("image")
     if image == "":
-        raise DataError(
-            fields.where, "the image is an empty text", allowed="a row names its picture's file", todo="drop the key"
-        )
+        raise DataError(where, "the image is an empty text", allowed="a row names its picture's file", todo="drop it")
     if isinstance(image, str) and "://" not in image:
         row["image"] = str(folder / image)
     return row

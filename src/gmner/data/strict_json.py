@@ -16,7 +16,7 @@ def read_json(path: Path) -> Any:
     """The value that a JSON file holds.
 
     Raises:
-        DataError: there is no such file, or it is not UTF-8, not JSON, or holds NaN or half a character.
+        DataError: there is no such file, or it is not UTF-8, not JSON, or holds NaN, half a character or a key twice.
     """
     try:
         return parse_json(path.read_bytes(), path)
@@ -35,10 +35,15 @@ def parse_json(raw: bytes, path: Path, line: int = 1) -> Any:
     """The value in `raw`, of which the first line is `line` of the file at `path`.
 
     Raises:
-        DataError: it is not UTF-8, not JSON, or holds NaN or half a character.
+        DataError: it is not UTF-8, not JSON, or holds NaN, half a character or a key twice.
     """
     try:
-        value = json.loads(decode(raw.rstrip(), str(path), line), parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(
+            decode(raw.rstrip(), str(path), line),
+            parse_constant=_refuse,
+            parse_float=_finite,
+            object_pairs_hook=_each_key_once,
+        )
         if _HALF_CHARACTER.search(raw):
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -55,6 +60,15 @@ def _broken(where: str, given: str) -> DataError:
     return DataError(
         where, given, allowed="it is JSON with finite numbers and whole characters", todo="mend it or take it out"
     )
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these keys; Python itself would keep the last of equal keys, other readers the first."""
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} for the second time")
+    return record
 
 
 def _refuse(name: str) -> float:

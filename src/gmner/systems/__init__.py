@@ -1,6 +1,6 @@
 """The systems by name: `load("lite")`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -129,3 +129,24 @@ def load(name: str = "lite", **settings: Any) -> System:
             allowed="a system takes its own settings only",
             todo=f"see the docstring of gmner.systems.{name}.load",
         ) from None
+
+
+def load_part(name: str, settings: Mapping[str, Any], first: str | None, last: str | None) -> System:
+    """The system `name`, or of a cascade the part from the stage `first` to the stage `last` (None: all of it).
+
+    Raises:
+        ConfigError: a part of a system that has no stages.
+        UnknownNameError: there is no such stage. Otherwise as `load`.
+    """
+    system = load(name, **settings)
+    if first is None and last is None:
+        return system
+    from gmner.systems.cascade import Cascade
+
+    if not isinstance(system, Cascade):
+        raise ConfigError(
+            f"--from-stage or --to-stage for the system {name!r}",
+            allowed="only a cascade has stages",
+            todo="drop them, or choose another system",
+        )
+    return system.between(first, last)

@@ -119,8 +119,7 @@ class Encoder(nn.Module):
             bias = shared.clone()
             bias[:, first:, first:] += _biases(token_table, between)
             if buckets is not None:
-                # One head at a time: all at once would take half as long again.
-                for head, row in enumerate(_rows(image_table)):
+                for head, row in enumerate(_rows(image_table)):  # one at a time: all would take long to move
                     bias[head, :first, :first] += row[buckets]
             states = layer(states, bias[None] if padded is None else bias.masked_fill(padded, -torch.inf))
         return Encoded(self.norm(states), absent, positions)

@@ -1,0 +1,104 @@
+"""One share of rows through a system: the function that every way of running calls, here or on another machine."""
+
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from gmner.batch.source import Source
+from gmner.data.jsonl import record_line
+from gmner.data.rows import GivenRow, example_from_row, row_from_prediction
+from gmner.errors import FailureError, GmnerError
+from gmner.systems.system import System
+from gmner.types import Example, Prediction
+
+ROW: Final = "row"
+ERROR: Final = "error"
+"""The keys of an entry: a predicted row as it will stand in the output, or an error with its row."""
+
+
+class Outcome(NamedTuple):
+    """What became of some rows: an entry for each, as a line of JSON, and how many the system has seen.
+
+    `predicted` posts have a prediction, `failed` posts made the system fail.
+    """
+
+    entries: list[bytes]
+    predicted: int
+    failed: int
+
+
+def predict_rows(system: System, rows: Sequence[GivenRow], source: Source, folder: Path) -> Outcome:
+    """Predict some rows of `source` for an output in `folder`. No row stops another, whatever it does to the system.
+
+    Rows that can not be read, and posts that the system refuses, are errors. Where it fails instead, the posts are
+    given to it one by one, so that only those that make it fail are errors.
+    """
+    posts = [_post(row, source) for row in rows]
+    results = iter(_attempt(system, [post for post in posts if isinstance(post, Example)]))
+    finished = [post if isinstance(post, GmnerError) else next(results) for post in posts]
+    entries = [_entry(row, result, source, folder) for row, result in zip(rows, finished, strict=True)]
+    return Outcome(
+        entries,
+        predicted=sum(isinstance(result, Prediction) for result in finished),
+        failed=sum(isinstance(result, FailureError) for result in finished),
+    )
+
+
+def failure(row: GivenRow, reason: str, source: Source, folder: Path) -> Outcome:
+    """The outcome of one row that a system could not survive."""
+    return Outcome([_error(row, _failure(reason), source, folder)], predicted=0, failed=1)
+
+
+def _post(row: GivenRow, source: Source) -> Example | GmnerError:
+    if isinstance(row.row, GmnerError):
+        return row.row
+    try:
+        return example_from_row(row.row, f"{source.path}:{row.number}")
+    except GmnerError as error:
+        return error
+
+
+def _attempt(system: System, posts: Sequence[Example]) -> list[Prediction | GmnerError]:
+    if not posts:
+        return []
+    try:
+        return system.attempt(posts)
+    except Exception as error:
+        if len(posts) == 1:
+            return [_failure(_told(error))]
+    return [result for post in posts for result in _attempt(system, [post])]
+
+
+def _told(error: Exception) -> str:
+    """An exception in words, with the place that it comes from."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
+
+
+def _failure(reason: str) -> FailureError:
+    return FailureError(
+        f"the system failed on this post: {reason}",
+        allowed="a system gives a prediction or says what is wrong with the post",
+        todo="try the post alone, and report it",
+    )
+
+
+def _entry(row: GivenRow, result: Prediction | GmnerError, source: Source, folder: Path) -> bytes:
+    if isinstance(result, GmnerError):
+        return _error(row, result, source, folder)
+    try:
+        return record_line({ROW: row_from_prediction(result, folder)}).encode()
+    except ValueError as error:  # a number or a character that JSON does not have
+        return _error(row, _failure(str(error)), source, folder)
+
+
+def _error(row: GivenRow, error: GmnerError, source: Source, folder: Path) -> bytes:
+    name = None if row.given is None else row.given.get("id")
+    told = {
+        "line": row.number,
+        "id": name if isinstance(name, str | int) else None,
+        "error": str(error),
+        ROW: source.kept(row, folder),
+    }
+    return record_line({ERROR: told}).encode(errors="backslashreplace")

@@ -1,0 +1,183 @@
+"""Shares of rows through a system: in this process, or side by side in several that hold a system each.
+
+Every process opens pictures and predicts on its own, so that one decodes while another computes. Nothing is shared:
+a share of rows goes in through a pipe, an `Outcome` comes out. A process that dies is replaced.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from itertools import chain
+from multiprocessing.connection import Connection, wait
+from typing import Any, Final, cast
+
+from gmner.batch.share import Outcome
+from gmner.data.rows import GivenRow
+from gmner.errors import FailureError, GmnerError
+from gmner.systems.system import System
+
+_THREADS: Final = ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+
+Rows = Sequence[GivenRow]
+Predict = Callable[[System, Rows], Outcome]
+
+
+def in_this_process(
+    make: Callable[[], System], predict: Predict, shares: Iterable[Rows]
+) -> Generator[tuple[Rows, Outcome]]:
+    """Each share with its outcome, in order. The system is made for the first one."""
+    system: System | None = None
+    for rows in shares:
+        if system is None:
+            system = make()
+        yield rows, predict(system, rows)
+
+
+def in_processes(
+    make: Callable[[], System],
+    predict: Predict,
+    lost: Callable[[GivenRow, str], Outcome],
+    shares: Iterable[Rows],
+    processes: int,
+    ahead: int,
+) -> Generator[tuple[Rows, Outcome]]:
+    """Each share with its outcome, in order; at most `ahead` shares are taken and not yet given back.
+
+    `make` and `predict` travel to the processes (they are pickled). A process is started when there is a share for
+    it. A share whose process dies is given to a new one row by row; the outcome of a row that kills it is `lost`.
+
+    Raises:
+        GmnerError: the system can not be made (a FailureError where its process dies of it).
+    """
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    rest = iter(shares)
+    taken: deque[tuple[Rows, Outcome | None]] = deque()
+    given = 0  # shares that have left `taken`: what is at place i there has number given + i
+    workers: list[_Worker] = []
+    try:
+        while True:
+            while taken and taken[0][1] is not None:
+                rows, outcome = taken.popleft()
+                given += 1
+                if outcome is not None:
+                    yield rows, outcome
+            idle = [worker for worker in workers if worker.number is None]
+            while len(taken) < ahead and (idle or len(workers) < processes):
+                share = next(rest, None)
+                if share is None:
+                    break
+                if not idle:
+                    workers.append(_Worker(make, predict, threads))
+                    idle.append(workers[-1])
+                idle.pop().begin(given + len(taken), share)
+                taken.append((share, None))
+            busy = {worker.pipe: worker for worker in workers if worker.number is not None}
+            if not busy:
+                return
+            for pipe in wait(list(busy)):
+                worker = busy[pipe]  # type: ignore[index]
+                place = (worker.number or 0) - given
+                taken[place] = (taken[place][0], worker.finish(lost))
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+class _Worker:
+    """One process and this end of the pipe to it."""
+
+    def __init__(self, make: Callable[[], System], predict: Predict, threads: int) -> None:
+        self._arguments = make, predict, threads
+        self.number: int | None = None  # of the share that it works on
+        self._rows: Rows = ()
+        self._start()
+
+    def begin(self, number: int, rows: Rows) -> None:
+        """Give it a share; it must have none."""
+        self.number, self._rows = number, rows
+        self._send(rows)
+
+    def finish(self, lost: Callable[[GivenRow, str], Outcome]) -> Outcome:
+        """The outcome of the share that it was given, waited for."""
+        outcome = self._receive()
+        if outcome is None:
+            outcome = self._one_by_one(lost)
+        self.number = None
+        return outcome
+
+    def stop(self) -> None:
+        self.pipe.close()
+        self._process.terminate()
+        self._process.join()
+
+    def _start(self) -> None:
+        # Fresh processes: a copy of one that has threads may hang.
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self._process = context.Process(target=_serve, args=(*self._arguments, other), daemon=True)
+        self._process.start()
+        other.close()  # so that the end of the process is the end of the pipe
+        self._ready, self._dead = False, False
+
+    def _send(self, rows: Rows) -> None:
+        if self._dead:
+            self.stop()
+            self._start()
+        with contextlib.suppress(ConnectionError):  # it died; receiving says so
+            self.pipe.send(rows)
+
+    def _receive(self) -> Outcome | None:
+        """What it answers to what was sent; None if it died."""
+        try:
+            answer = self.pipe.recv()
+            if answer is None:  # the system is loaded
+                self._ready = True
+                answer = self.pipe.recv()
+        except (EOFError, ConnectionError):
+            self._dead = True
+            if self._ready:
+                return None
+            raise FailureError(
+                f"a process that was to hold the system ended while it loaded it ({self._ending()})",
+                allowed="every process needs the memory of one system",
+                todo="run fewer (--processes), or mend the system",
+            ) from None
+        if isinstance(answer, GmnerError):
+            raise answer
+        return cast("Outcome", answer)
+
+    def _one_by_one(self, lost: Callable[[GivenRow, str], Outcome]) -> Outcome:
+        """The share again, row by row, in a new process after each death."""
+        outcomes = []
+        for row in self._rows:
+            self._send([row])
+            outcomes.append(self._receive() or lost(row, f"its process ended ({self._ending()})"))
+        return Outcome(
+            list(chain.from_iterable(outcome.entries for outcome in outcomes)),
+            sum(outcome.predicted for outcome in outcomes),
+            sum(outcome.failed for outcome in outcomes),
+        )
+
+    def _ending(self) -> str:
+        self._process.join()
+        code = self._process.exitcode or 0
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _serve(make: Callable[[], System], predict: Predict, threads: int, pipe: "Connection[Any, Any]") -> None:
+    """What a process does: make the system, then answer shares until the other end of the pipe is gone."""
+    for variable in _THREADS:  # read by torch and OpenCV when they are loaded, which `make` does
+        os.environ.setdefault(variable, str(threads))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run that started it is interrupted, and ends it
+    try:
+        system = make()
+    except GmnerError as error:
+        pipe.send(error)
+        return
+    with contextlib.suppress(EOFError, ConnectionError):
+        pipe.send(None)
+        while True:
+            pipe.send(predict(system, pipe.recv()))
