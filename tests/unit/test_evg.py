@@ -26,7 +26,7 @@ from gmner.models.umt.model import UMT
 from gmner.nn.encoders import load_tokenizer
 from gmner.stages.given import GoldEntities
 from gmner.stages.ground_among import GroundAmongCandidates
-from gmner.stages.propose import GivenCandidates
+from gmner.stages.propose import NO_CANDIDATES, GivenCandidates
 from gmner.stages.recognise_with_picture import BARTMNERRecogniser, UMTRecogniser
 from gmner.systems.cascade import Cascade
 from gmner.systems.lite import TAGGER
@@ -264,6 +264,20 @@ def test_candidates_are_stored_then_own_then_detected() -> None:
     drafts = stage([Prediction(example=post) for post in posts], [picture, picture, picture, picture, None])
     assert [len(draft.candidates) for draft in drafts] == [1, 4, 2, 2, 0]
     assert seen == [1]
+    without = GivenCandidates()([Prediction(example=post) for post in posts[-2:]], [picture, None])
+    assert [draft.notes for draft in without] == [(NO_CANDIDATES,), ()]
+
+
+def test_a_stated_size_tells_nothing() -> None:
+    """Twitter-GMNER states the sizes of annotated pictures only: a place that came from them would tell gold."""
+    reader, rows = codec(), features(len(CANDIDATES))
+    stated, bare = (reader.encode([replace(POST, image_size=size)], [(ADA,)], [None], [rows])[0].regions.places
+                    for size in ((80, 60), None))  # fmt: skip
+    assert not stated.any() and not bare.any()
+    [seen] = reader.encode([POST], [(ADA,)], [np.zeros((60, 80, 3), np.uint8)], [rows])
+    assert seen.regions.places[0].tolist() == pytest.approx(
+        [BOXES[0].x1 / 80, BOXES[0].y1 / 60, BOXES[0].x2 / 80, BOXES[0].y2 / 60, BOXES[0].area / 4800]
+    )
 
 
 def test_gold_entities_can_be_grounded(folders: dict[str, Path]) -> None:

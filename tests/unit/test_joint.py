@@ -15,7 +15,7 @@ from gmner.models.mqspn.config import FreshCrops, FreshText, Fusion, MQSPNConfig
 from gmner.models.mqspn.predictor import MQSPNPredictor
 from gmner.nn.encoders import load_tokenizer
 from gmner.systems import load
-from gmner.systems.joint import NO_CANDIDATES, Joint
+from gmner.systems.joint import NO_CANDIDATES, NO_FEATURES, Joint
 from gmner.types import Box, Candidate, Entity, Example
 
 CONFIG = MQSPNConfig(
@@ -85,6 +85,8 @@ def test_stored_features_stand_for_the_picture(tmp_path: Path) -> None:
     [found] = system.predict([replace(POST, image=None)])
     assert [candidate.box for candidate in found.candidates] == [Box(5, 5, 30, 30)]
     assert found.notes == ()
+    [without] = system.predict([replace(POST, id="2")])
+    assert without.notes == (NO_FEATURES,)
     assert {box for entity in found.entities for box in entity.boxes} <= {Box(5, 5, 30, 30)}
     with pytest.raises(ConfigError, match="without features"):
         load("mqspn", model=str(tmp_path / "model"))

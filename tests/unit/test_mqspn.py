@@ -382,8 +382,10 @@ def test_features_must_be_those_that_the_model_reads() -> None:
     for wrong in (np.ones((3, 5)), np.ones((1, 6))):
         with pytest.raises(ConfigError, match="one row of 6 numbers for each candidate"):
             codec.encode([POST], [None], [wrong])
-    [item] = codec.encode([POST], [None])
+    [item] = codec.encode([POST], [None], [None])  # a post that the detector's files lack
     assert (item.boxes, item.looks.shape) == ([], (1, 6))
+    with pytest.raises(ConfigError, match="no features of candidate regions"):
+        codec.encode([POST], [None])
 
 
 def test_hand_written_queries_and_prompts_differ() -> None:

@@ -3,6 +3,9 @@
 import http.client
 import socket
 import ssl
+import threading
+import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -55,6 +58,10 @@ REFUSED = [
     "https://[fe80::1%25eth0]/",
     "https://[fc00::1]/",
     "https://[ff02::1]/",
+    "https://[fec0::1]/",
+    "https://[::127.0.0.1]/",
+    "https://[::ffff:0:10.0.0.1]/",
+    "https://[64:ff9b:1::10.0.0.1]/",
     "https://224.0.0.1/",
     "https://255.255.255.255/",
     "https://localhost/",
@@ -109,6 +116,7 @@ def test_redirects_are_followed_and_checked_anew(monkeypatch: pytest.MonkeyPatch
             "/down": (302, "http://example.org/a", b""),
             "/round": (302, "/round", b""),
             "/none": (404, None, b""),
+            "/torn": (302, "https://[::1", b""),
         }
     )
     monkeypatch.setattr(module, "_get", web.get)
@@ -119,10 +127,11 @@ def test_redirects_are_followed_and_checked_anew(monkeypatch: pytest.MonkeyPatch
 
     assert fetch("https://example.org/a", resolve=resolve) == b"picture"
     assert web.dialled == [("example.org", PUBLIC), ("example.org", PUBLIC), ("other.example", "8.8.8.8")]
-    for path, reason in (("in", "not public"), ("down", "scheme"), ("round", "3 redirects"), ("none", "status 404")):
+    for path, reason in (("in", "not public"), ("down", "scheme"), ("round", "3 redirects"), ("none", "status 404"),
+                         ("torn", "can not be read")):  # fmt: skip
         with pytest.raises(ImageError, match=reason):
             fetch(f"https://example.org/{path}", resolve=resolve)
-    assert len(web.dialled) == 3 + 1 + 1 + 4 + 1
+    assert len(web.dialled) == 3 + 1 + 1 + 4 + 1 + 1
 
 
 def test_the_address_that_was_checked_is_dialled_and_the_name_is_what_the_certificate_is_for(
@@ -166,6 +175,39 @@ def test_a_picture_past_the_cap_is_not_read_on(size: int, fine: bool, monkeypatc
         with pytest.raises(ImageError, match="more than 20 MiB"):
             fetch("https://example.org/a", resolve=lambda host: [PUBLIC])
         assert response.left > 0
+
+
+def test_an_answer_byte_by_byte_ends_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Plain(socket.socket):
+        def do_handshake(self) -> None:
+            pass
+
+    class Context(ssl.SSLContext):
+        def wrap_socket(self, sock: Any, *args: Any, **options: Any) -> Any:
+            return Plain(fileno=sock.detach())
+
+    near, far = socket.socketpair()
+    over = threading.Event()
+
+    def drip() -> None:
+        with suppress(OSError):
+            far.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not over.wait(0.02):
+                far.sendall(b"a")
+
+    slow = threading.Thread(target=drip)
+    slow.start()
+    monkeypatch.setattr(socket, "create_connection", lambda address, timeout: near)
+    monkeypatch.setattr(module, "SECONDS", 0.3)
+    begun = time.monotonic()
+    try:
+        with pytest.raises(ImageError, match="can not be fetched"):
+            fetch("https://example.org/a", resolve=lambda host: [PUBLIC], context=Context(ssl.PROTOCOL_TLS_CLIENT))
+        assert time.monotonic() - begun < 5
+    finally:
+        over.set()
+        slow.join()
+        far.close()
 
 
 def test_the_parts_of_a_plain_url() -> None:

@@ -22,9 +22,9 @@ class KeysValues(NamedTuple):
         return KeysValues(*(torch.cat(pair, 2) for pair in zip(self, more, strict=True)))
 
 
-def split_heads(rows: Float[Tensor, "batch rows width"], heads: int) -> Float[Tensor, "batch heads rows part"]:
+def split_heads(rows: Float[Tensor, "*batch rows width"], heads: int) -> Float[Tensor, "*batch heads rows part"]:
     """Each row in as many parts as there are heads."""
-    return rows.reshape(*rows.shape[:-1], heads, -1).transpose(1, 2)
+    return rows.reshape(*rows.shape[:-1], heads, -1).transpose(-3, -2)
 
 
 def merge_heads(rows: Float[Tensor, "batch heads rows part"]) -> Float[Tensor, "batch rows width"]:

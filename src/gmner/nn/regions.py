@@ -36,8 +36,9 @@ class Seen(NamedTuple):
 def see(example: Example, picture: Picture | None, features: np.ndarray | None, *, width: int, side: int) -> Seen:
     """What there is to see of a post's candidates: crops of `side` pixels, or with 0 `features` of `width` numbers.
 
-    Nothing without candidates, nor without the picture or the features. Places need the picture's size, from the
-    picture or from the post; they are zeros where neither has it.
+    Nothing without candidates, nor without the picture or the features. Places need the picture and are zeros without
+    it. The size that a post states is not taken: Twitter-GMNER states it for annotated pictures only, which would tell
+    the model whether there is something to be seen.
 
     Raises:
         ConfigError: the features are not one row of `width` numbers for each candidate.
@@ -54,8 +55,11 @@ def see(example: Example, picture: Picture | None, features: np.ndarray | None, 
         )
     else:
         looks = np.zeros((0, width), np.float32) if features is None else features.astype(np.float32)
-    size = example.image_size if picture is None else (picture.shape[1], picture.shape[0])
-    where = np.zeros((len(boxes), PLACE), np.float32) if size is None else places(boxes, *size)
+    where = (
+        np.zeros((len(boxes), PLACE), np.float32)
+        if picture is None
+        else places(boxes, width=picture.shape[1], height=picture.shape[0])
+    )
     return Seen(boxes[: len(looks)], looks, where[: len(looks)])
 
 

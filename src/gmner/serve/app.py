@@ -301,7 +301,7 @@ class Guard:
 def _length(headers: Headers) -> int:
     """The length of the body as the client states it."""
     stated = headers.get("content-length", "0")
-    return int(stated) if stated.isdigit() else 0
+    return int(stated) if stated.isdecimal() else 0
 
 
 def _counted(receive: Receive) -> Receive:

@@ -4,8 +4,10 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -18,6 +20,8 @@ SECONDS: Final = 10.0
 
 _ALLOWED: Final = "pictures are fetched from public https addresses, at most 20 MiB in 10 seconds"
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST: Final = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is given out for the public; of the rest, `ipaddress` calls more global than is."""
 
 Resolve = Callable[[str], list[str]]
 
@@ -40,12 +44,19 @@ def fetch(url: str, *, resolve: Resolve | None = None, context: ssl.SSLContext |
         [address, *_] = public_addresses(host, resolve or _resolve)
         status, location, body = _get(parts, address, context, deadline)
         if status in (301, 302, 303, 307, 308) and location:
-            url = urljoin(url, location)
+            url = _follow(url, location)
             continue
         if status != 200:
             raise _refuse(f"the picture's address answered with status {status}")
         return body
     raise _refuse(f"more than {REDIRECTS} redirects")
+
+
+def _follow(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise _refuse("a redirect to a URL that can not be read") from None
 
 
 def check_url(url: str) -> SplitResult:
@@ -93,6 +104,7 @@ def _public(text: str) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return _public(str(inner))
+        return address.is_global and address in _UNICAST
     return address.is_global and not address.is_multicast
 
 
@@ -110,15 +122,30 @@ class _Pinned(http.client.HTTPSConnection):
     def __init__(self, host: str, address: str, context: ssl.SSLContext, timeout: float) -> None:
         super().__init__(host, 443, context=context, timeout=timeout)
         self._address, self._pinned_context = address, context
+        self._wire: ssl.SSLSocket | None = None
 
     def connect(self) -> None:
         plain = socket.create_connection((self._address, 443), self.timeout)
-        self.sock = self._pinned_context.wrap_socket(plain, server_hostname=self.host)
+        self.sock = self._wire = self._pinned_context.wrap_socket(
+            plain, server_hostname=self.host, do_handshake_on_connect=False
+        )
+        self._wire.do_handshake()
+
+    def cut(self) -> None:
+        """Let go whatever waits for the other side, from another thread."""
+        if self._wire is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self._wire, socket.SHUT_RDWR)
 
 
 def _get(parts: SplitResult, address: str, context: ssl.SSLContext, deadline: float) -> tuple[int, str | None, bytes]:
     """Status, redirect and body of one request."""
-    connection = _Pinned(parts.hostname or "", address, context, max(deadline - time.monotonic(), 0.001))
+    remaining = max(deadline - time.monotonic(), 0.001)
+    connection = _Pinned(parts.hostname or "", address, context, remaining)
+    # The socket's own timeout is for each piece, so that a host could answer byte by byte for as long as it likes.
+    clock = threading.Timer(remaining, connection.cut)
+    clock.daemon = True
+    clock.start()
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         connection.request("GET", path, headers={"User-Agent": "gmner", "Accept": "image/*"})
@@ -126,14 +153,15 @@ def _get(parts: SplitResult, address: str, context: ssl.SSLContext, deadline: fl
         body = bytearray()
         while len(body) <= MAX_BYTES and (piece := response.read1(1 << 16)):
             body += piece
-            if time.monotonic() > deadline:
-                raise TimeoutError
+        if time.monotonic() > deadline:
+            raise TimeoutError
         if len(body) > MAX_BYTES:
             raise _refuse("a picture of more than 20 MiB")
         return response.status, response.getheader("Location"), bytes(body)
     except (OSError, http.client.HTTPException) as error:
         raise _refuse(f"the picture can not be fetched ({type(error).__name__})") from None
     finally:
+        clock.cancel()
         connection.close()
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from gmner.data.candidates import Regions
 from gmner.image import Picture
-from gmner.stages.stage import Stage, once_per_picture
+from gmner.stages.stage import Stage, once_per_picture, with_note
 from gmner.types import Candidate, Prediction
+
+NO_CANDIDATES: Final = "the post has no candidate regions and no detector was given: its entities are not grounded"
 
 
 class Detector(Protocol):
@@ -38,7 +40,7 @@ class Propose(Stage):
 class GivenCandidates(Stage):
     """Fills `candidates`: by post id from `regions`, else with the post's own, else with what `detector` finds.
 
-    A post that none of these has any for gets none.
+    A post that none of these has any for gets none, and a note that says so if it has a picture.
     """
 
     regions: Mapping[str, Regions] = field(default_factory=dict)
@@ -51,7 +53,11 @@ class GivenCandidates(Stage):
             unseen = [picture if known is None else None for known, picture in zip(given, pictures, strict=True)]
             found = once_per_picture(self.detector, unseen)
             given = [known if new is None else tuple(new) for known, new in zip(given, found, strict=True)]
-        return [replace(draft, candidates=known or ()) for draft, known in zip(drafts, given, strict=True)]
+        filled = [replace(draft, candidates=known or ()) for draft, known in zip(drafts, given, strict=True)]
+        return [
+            with_note(draft, NO_CANDIDATES) if known is None and picture is not None else draft
+            for draft, known, picture in zip(filled, given, pictures, strict=True)
+        ]
 
     def _given(self, draft: Prediction) -> tuple[Candidate, ...] | None:
         stored = self.regions.get(draft.id)

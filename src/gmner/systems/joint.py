@@ -15,14 +15,14 @@ from gmner.config import from_dict
 from gmner.data.candidates import Regions, read_candidates
 from gmner.errors import ConfigError, GmnerError
 from gmner.image import Picture, open_image
-from gmner.stages.propose import Detector
+from gmner.stages.propose import NO_CANDIDATES, Detector
 from gmner.systems.cascade import NO_PICTURE
 from gmner.systems.system import System, refuse_others
 from gmner.types import Entity, Example, Prediction
 
 T = TypeVar("T")
 
-NO_CANDIDATES: Final = "the post has no candidate regions and no detector was given: its entities are not grounded"
+NO_FEATURES: Final = "the file of candidates has no features for the post: its entities are not grounded"
 
 
 class JointModel(Protocol[T]):
@@ -78,6 +78,7 @@ class Joint(System):
             return error
         size = None if picture is None else (picture.shape[1], picture.shape[0])
         notes = [] if picture is not None or features is not None else [NO_PICTURE]
+        notes += [NO_FEATURES] if self.model.reads_features and features is None and not notes else []
         notes += [NO_CANDIDATES] if candidates is None and not notes else []
         notes += [f"the post has no {name}, which the model was trained to read" for name in self._absent(example)]
         return Prediction(example=example, candidates=candidates or (), image_size=size, notes=tuple(notes)), numbers

@@ -17,11 +17,12 @@ from gmner.expression import Form, expression_of
 from gmner.image import Picture, open_image
 from gmner.models.albef import weights
 from gmner.models.albef.augment import Augmentation
-from gmner.models.albef.codec import ALBEFCodec, normalise, squeeze
+from gmner.models.albef.codec import ALBEFCodec, squeeze
 from gmner.models.albef.config import CONTRADICTION, ENTAILMENT, ALBEFConfig
 from gmner.models.albef.distillation import distilled_loss, follow, new_teacher
 from gmner.models.albef.model import ALBEF, Texts
 from gmner.models.albef.predictor import ALBEFEntailer
+from gmner.nn.crops import normalise
 from gmner.nn.encoders import load_tokenizer
 from gmner.training.loop import Task, TrainingConfig
 from gmner.training.pictures import open_picture
@@ -147,7 +148,7 @@ class ALBEFTask(Task):
         texts = self.codec.batch([row.pieces for row in rows])
         width = texts.pieces.shape[1]
         return Batch(
-            pixels=normalise(squares),
+            pixels=normalise(np.stack(squares)),
             texts=texts,
             owners=torch.tensor([row.owner for row in rows]),
             labels=torch.tensor([row.label for row in gold + told]),

@@ -107,11 +107,10 @@ class EVGRecipe:
 
     def _encode(self, codec: EVGCodec, examples: Sequence[Example]) -> list[Encoded]:
         """The gold entities of every post as numbers; only what is seen of a picture is kept."""
-        crop = codec.config.crop
         return [
             item
-            for post, features in with_regions(examples, self.candidates, features=not crop)
-            for item in codec.encode([post], [post.entities or ()], [open_picture(post) if crop else None], [features])
+            for post, features in with_regions(examples, self.candidates, features=not codec.config.crop)
+            for item in codec.encode([post], [post.entities or ()], [open_picture(post)], [features])
         ]
 
 

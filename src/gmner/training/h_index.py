@@ -128,11 +128,11 @@ class HIndexRecipe:
     def _encode(self, codec: HIndexCodec, examples: Sequence[Example]) -> list[Encoded]:
         """Every post as numbers; pictures are opened one by one, and only what is seen of them is kept."""
         told = with_expansions(examples) if self.expansions else examples
-        crop = codec.config.crop
+        crop, looks = codec.config.crop, codec.config.crop or codec.config.places
         return [
             item
             for post, features in with_regions(told, self.candidates, features=not crop)
-            for item in codec.encode([post], [open_picture(post) if crop else None], [features])
+            for item in codec.encode([post], [open_picture(post) if looks else None], [features])
         ]
 
 

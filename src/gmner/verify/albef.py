@@ -2,16 +2,18 @@
 
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from gmner.models.albef.augment import OPERATIONS
-from gmner.models.albef.codec import normalise, squeeze
+from gmner.models.albef.codec import squeeze
 from gmner.models.albef.config import ALBEFConfig, TextSize, VisionSize
 from gmner.models.albef.distillation import distilled_loss, follow, new_teacher
 from gmner.models.albef.model import ALBEF, Texts
 from gmner.models.albef.weights import from_published
+from gmner.nn.crops import normalise
 from gmner.nn.vit import resize_positions
 from gmner.verify.fixture import EXACT, Comparison, Fixture, Tolerance, compare
 
@@ -102,7 +104,7 @@ def _picture_outputs(fixture: Fixture) -> dict[str, Tensor]:
         rows = 1 + (side // int(fixture.number("patch_size"))) ** 2
         outputs["pos_embed_resized"] = resize_positions(given["pos_embed_checkpoint"], rows)
     if "prep_rgb_uint8" in given:
-        outputs["prep_image"] = normalise([squeeze(given["prep_rgb_uint8"].numpy(), side)])[0]
+        outputs["prep_image"] = normalise(np.stack([squeeze(given["prep_rgb_uint8"].numpy(), side)]))[0]
     if "aug_rgb_uint8" in given:
         for name, operation in OPERATIONS.items():
             for suffix, sign in (("", 1.0), ("_pos", 1.0), ("_neg", -1.0)):

@@ -19,10 +19,7 @@ from gmner.errors import TextError
 from gmner.image import Picture
 from gmner.models.albef.config import CONTRADICTION, ENTAILMENT, NEUTRAL, ALBEFConfig, Decision
 from gmner.models.albef.model import Texts
-
-MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
-STD: Final = (0.26862954, 0.26130258, 0.27577711)
-"""Of the colours of CLIP's pictures, in [0, 1]."""
+from gmner.nn.crops import normalise
 
 _DELETED: Final = re.compile(r"[,.'!?\"*#:;~]")
 _BRACKETS: Final = re.compile(r"[()]")
@@ -63,7 +60,7 @@ class ALBEFCodec:
 
     def pixels(self, pictures: Sequence[Picture]) -> Float[Tensor, "batch 3 side side"]:
         """Whole pictures, each pressed into the model's square."""
-        return normalise([squeeze(picture, self.config.vision.resolution) for picture in pictures])
+        return normalise(np.stack([squeeze(picture, self.config.vision.resolution) for picture in pictures]))
 
 
 def clean(text: str, max_words: int | None = None, *, glue_brackets: bool = False) -> str:
@@ -87,12 +84,6 @@ def clean(text: str, max_words: int | None = None, *, glue_brackets: bool = Fals
 def squeeze(picture: Picture, side: int) -> Picture:
     """The whole picture as a square, whatever its shape: bicubic, antialiased (Pillow's)."""
     return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
-
-
-def normalise(squares: Sequence[Picture]) -> Float[Tensor, "batch 3 side side"]:
-    """Squares as the vision transformer takes them: channels first, by CLIP's mean and deviation."""
-    scaled = torch.from_numpy(np.stack(squares)).float() / 255
-    return ((scaled - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2).contiguous()
 
 
 def probabilities(logits: Float[Tensor, "batch labels"], decision: Decision) -> Float[Tensor, " batch"]:

@@ -65,6 +65,12 @@ class MQSPNCodec:
             TextError: a sentence has more sub-words than the window.
             ConfigError: features are read and none were given, or they are not as wide or as many as they should be.
         """
+        if self.config.features and features is None:
+            raise ConfigError(
+                "no features of candidate regions",
+                allowed="this model reads a detector's features of each candidate",
+                todo="give them, or let the model see crops (`model.features` = 0)",
+            )
         given = [None] * len(examples) if features is None else features
         offsets = [word_offsets(example) for example in examples]
         words = [[e.text[s:t] for s, t in spans] for e, spans in zip(examples, offsets, strict=True)]

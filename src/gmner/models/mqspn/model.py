@@ -98,8 +98,9 @@ class MQSPN(nn.Module):
         seen = self.looks(posts.looks[posts.regions])
         if self.places is not None:
             seen = seen + self.places(posts.places[posts.regions])
+        seen = self.look_norm(seen)  # in float32 under a GPU's autocast
         rows: Tensor = seen.new_zeros(*posts.regions.shape, seen.shape[-1])
-        rows[posts.regions] = self.look_norm(seen)
+        rows[posts.regions] = seen
         return rows
 
     def queries(self) -> Float[Tensor, "queries width"]:

@@ -5,7 +5,6 @@ the layers share, and each head's output has a factor.
 """
 
 import math
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -13,18 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gmner.models.ofa.config import OFAConfig
-
-
-class KeysValues(NamedTuple):
-    """What attention reads, in heads."""
-
-    keys: Float[Tensor, "batch heads positions depth"]
-    values: Float[Tensor, "batch heads positions depth"]
-
-
-def split_heads(rows: Float[Tensor, "*batch positions width"], heads: int) -> Float[Tensor, "*batch heads positions d"]:
-    """Rows of numbers as heads of rows."""
-    return rows.reshape(*rows.shape[:-1], heads, -1).transpose(-3, -2)
+from gmner.nn.attention import KeysValues, split_heads
 
 
 def query_scale(config: OFAConfig) -> float:
@@ -151,7 +139,7 @@ class DecoderLayer(nn.Module):
         normed = self.attention_norm(rows)
         present = self.attention.read(normed)
         if past is not None:
-            present = KeysValues(*(torch.cat(both, 2) for both in zip(past, present, strict=True)))
+            present = past.then(present)
         rows = self.attended(rows, self.attention(normed, present, bias))
         # The rows of one sample are so many more queries to what they share.
         queries = self.cross_norm(rows).reshape(len(memory.keys), -1, rows.shape[-1])

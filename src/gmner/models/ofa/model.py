@@ -15,13 +15,12 @@ from gmner.models.ofa.config import PAD, OFAConfig
 from gmner.models.ofa.layers import (
     DecoderLayer,
     EncoderLayer,
-    KeysValues,
     drop_path_rates,
     query_scale,
-    split_heads,
 )
 from gmner.models.ofa.positions import image_buckets, patch_ids, token_buckets
 from gmner.models.ofa.trunk import Trunk
+from gmner.nn.attention import KeysValues, split_heads
 
 
 class Encoded(NamedTuple):
