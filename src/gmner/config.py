@@ -31,7 +31,7 @@ def from_dict(kind: type[C], values: Mapping[str, Any], where: str = "") -> C:
             raise ConfigError(
                 f"setting {_path(where, name)!r} is missing",
                 allowed=f"it has no default ({_describe(hints[name])})",
-                todo="add it to the file or as a flag",
+                todo="add it to the TOML file (that of --config, or the recipe), or give it as an argument",
             )
     return kind(**chosen)
 

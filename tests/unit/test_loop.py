@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -129,6 +130,24 @@ def test_accumulated_batches_are_one_large_batch(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="lower the learning rates"):
         train(Line(), TrainingConfig(epochs=50, batch_size=4, lr=1e30, clip=0), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"accumulate": 0},
+        {"lr": -1.0},
+        {"lr": float("nan")},
+        {"lr_groups": {"crf": -1.0}},
+        {"warmup": 1.5},
+        {"patience": -1},
+    ],
+)
+def test_settings_that_no_training_can_have_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        TrainingConfig(**settings)
 
 
 def test_the_rate_rises_and_falls_linearly() -> None:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmner.errors import CheckpointError, TextError
+from gmner.errors import CheckpointError, ConfigError, TextError
 from gmner.geometry import pair_iou
 from gmner.image import Picture
 from gmner.models.ofa import weights
@@ -55,6 +55,11 @@ def config(vocabulary: Vocabulary) -> OFAConfig:
         code_positions=2,
         image_size=64,
     )
+
+
+def test_heads_that_can_not_share_the_width_are_refused() -> None:
+    with pytest.raises(ConfigError, match="7 heads of attention for a width of 128"):
+        OFAConfig(width=128, heads=7)
 
 
 def ofa(config: OFAConfig, seed: int = 0) -> OFA:

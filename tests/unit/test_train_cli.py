@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from gmner.cli.main import app
 from gmner.data import read, read_predictions
+from gmner.errors import DataError
 from gmner.metrics import evaluate
 from gmner.nn.encoders import load_tokenizer
 from gmner.report.card import read_card
@@ -36,6 +37,14 @@ def toy(folder: Path) -> list[str]:
     data = write_gmner(folder / "toy", texts, boxes={"30": [("Bob", (1, 1, 9, 9))]})
     (folder / "toy.toml").write_text(RECIPE, encoding="utf-8")
     return ["train", str(folder / "toy.toml"), "--data", str(data), "--output", str(folder / "run")]
+
+
+def test_a_data_set_without_a_split_is_told_in_a_sentence(tmp_path: Path) -> None:
+    command = toy(tmp_path)
+    (tmp_path / "toy" / "txt" / "dev.txt").write_text("", encoding="utf-8")
+    result = CliRunner().invoke(app, command)
+    assert isinstance(result.exception, DataError)
+    assert "no posts in the split 'dev'" in str(result.exception)
 
 
 @pytest.mark.slow

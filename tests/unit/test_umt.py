@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertModel, ResNetConfig, ResNetModel
 from transformers.models.bert.modeling_bert import BertLayer
 
-from gmner.errors import CheckpointError, ImageError, TextError
+from gmner.errors import CheckpointError, ConfigError, ImageError, TextError
 from gmner.image import Picture
 from gmner.models.umt import weights
 from gmner.models.umt.codec import UMTCodec, read_entities
@@ -202,7 +202,7 @@ def test_attention_reads_present_rows_only() -> None:
     source[0, 2:] = 1e6
     assert torch.equal(attention(queries, source, present), read)
     assert torch.allclose(attention(queries[:1], source[:1, :2]), read[:1], atol=1e-6)
-    with pytest.raises(ValueError, match="3 heads do not divide a width of 8"):
+    with pytest.raises(ConfigError, match="3 heads of attention for a width of 8"):
         MultiHeadAttention(8, 3)
 
 

@@ -14,7 +14,7 @@ def agreement(
     first: Annotated[Path, typer.Argument(help="One annotator's data set.")],
     second: Annotated[Path, typer.Argument(help="The other's, of the same posts.")],
     split: Annotated[str | None, typer.Option(help="train, dev (or valid) or test; all splits if left out.")] = None,
-    iou: Annotated[float, typer.Option(help="IoU above which two regions are the same.")] = 0.5,
+    iou: Annotated[float, typer.Option(help="IoU above which two regions are the same.", min=0, max=1)] = 0.5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """How far two annotators agree on the regions of the same entities: Fleiss' kappa and Dice.

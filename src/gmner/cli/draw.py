@@ -33,7 +33,7 @@ def draw(
     with progress_bar("posts") as bar:
         task = bar.add_task("drawing", total=len(work))
         drawn = draw_folder(output, work, processes, lambda: bar.advance(task))
-    counts = ", ".join(f"{len(posts)} {split}" for split, posts in drawn.items())
+    counts = ", ".join(f"{len(posts)} {split}" for split, posts in drawn.items()) or "no"
     typer.echo(f"{counts} posts drawn to {output}", err=True)
 
 

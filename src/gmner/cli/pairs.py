@@ -24,7 +24,7 @@ Images = Annotated[Path | None, typer.Option(help="The folder of the pictures, <
 def ve(source: Source, target: Pairs, form: Expressions = "paper", images: Images = None) -> None:
     """Write what visual entailment learns from: every gold mention as an expression, and whether it can be seen.
 
-    Example: gmner data ve twitter_gmner_v2 ve.jsonl --images images
+    Example: gmner data ve twitter_gmner_v2 pairs/ve --images images
     """
     from gmner.data.pairs import entailment_pairs
 
@@ -34,7 +34,7 @@ def ve(source: Source, target: Pairs, form: Expressions = "paper", images: Image
 def vg(source: Source, target: Pairs, form: Expressions = "paper", images: Images = None) -> None:
     """Write what visual grounding learns from: every gold mention that can be seen, its boxes, the largest as label.
 
-    Example: gmner data vg twitter_gmner_v2 vg.jsonl --images images
+    Example: gmner data vg twitter_gmner_v2 pairs/vg --images images
     """
     from gmner.data.pairs import references
 

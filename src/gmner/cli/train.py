@@ -22,7 +22,7 @@ def train(
         Path | None, typer.Option(help="A folder of knowledge files, for recipes whose model reads knowledge.")
     ] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="Change a setting: training.seed=1.")] = None,
-    threads: Annotated[int, typer.Option(help="Processor threads to use.")] = 1,
+    threads: Annotated[int, typer.Option(help="Processor threads to use.", min=1)] = 1,
 ) -> None:
     """Train a model: the train split teaches, dev chooses the epoch, test is predicted and scored once at the end.
 
@@ -89,8 +89,16 @@ def _read(data: Path, split: str, images: Path | None, knowledge: Path | None) -
     from gmner.cli.data import tell
     from gmner.data import read, with_knowledge
     from gmner.data.splits import split_files
+    from gmner.errors import DataError
 
     examples = read(data, split, images)
+    if not examples:
+        raise DataError(
+            str(data),
+            f"no posts in the split {split!r}",
+            allowed="a data set to train on has train, dev and test posts",
+            todo="give a folder or file that has all three",
+        )
     if knowledge is not None:
         examples, report = with_knowledge(examples, split_files(knowledge)[split])
         tell(report)

@@ -64,7 +64,7 @@ def read_knowledge(path: Path) -> list[KnowledgeBlock]:
         if line:
             word, tab, tag = line.rpartition("\t")
             if not tab:
-                raise _broken(f"{path}:{number}", f"the line {line!r}")
+                raise _broken(f"{path}:{number}", f"the line {line[:40]!r}")
             block.append((word, tag))
         elif block:
             blocks.append(_block(block, f"{path}:{number - len(block)}"))

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gmner.errors import ConfigError
+
 
 class KeysValues(NamedTuple):
     """Rows that queries read, projected and split into heads."""
@@ -41,7 +43,11 @@ class MultiHeadAttention(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float = 0.1, source_width: int | None = None) -> None:
         super().__init__()
         if width % heads:
-            raise ValueError(f"{heads} heads do not divide a width of {width}")
+            raise ConfigError(
+                f"{heads} heads of attention for a width of {width}",
+                allowed="heads share the width equally",
+                todo="change `heads` or the width",
+            )
         self.heads = heads
         self.dropout = dropout
         self.query = nn.Linear(width, width)

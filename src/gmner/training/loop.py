@@ -60,6 +60,37 @@ class TrainingConfig:
     patience: int = 0
     seed: int = 42
 
+    def __post_init__(self) -> None:
+        """Refuse what no training can have.
+
+        Raises:
+            ConfigError: a number out of its range.
+        """
+        rates = {"lr": self.lr, **{f"lr_groups.{prefix}": rate for prefix, rate in self.lr_groups.items()}}
+        least = {
+            "epochs": 1,
+            "batch_size": 1,
+            "accumulate": 1,
+            "weight_decay": 0,
+            "warmup": 0,
+            "clip": 0,
+            "patience": 0,
+        }
+        for name, value, lowest in (
+            *((name, getattr(self, name), lowest) for name, lowest in least.items()),
+            *((name, rate, 0) for name, rate in rates.items()),
+        ):
+            if not value >= lowest:
+                raise ConfigError(
+                    f"training setting {name!r} is {value}", allowed=f"it is {lowest} or more", todo="change it"
+                )
+        if self.warmup > 1:
+            raise ConfigError(
+                f"training setting 'warmup' is {self.warmup}",
+                allowed="it is a share of the steps, 0 to 1",
+                todo="change it",
+            )
+
 
 class Task(nn.Module):
     """What is trained: its batches, their loss, the score on the development data, and how it is kept."""

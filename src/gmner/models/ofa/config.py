@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from gmner.errors import ConfigError
+
 Size = Literal["tiny", "medium", "base", "large", "huge"]
 
 BOS: Final = 0
@@ -110,6 +112,19 @@ class OFAConfig:
     initial_std: float = 0.02
     image_size: int = 480
     released: Released = field(default_factory=Released)
+
+    def __post_init__(self) -> None:
+        """Refuse a width that its heads can not share.
+
+        Raises:
+            ConfigError: `heads` does not divide `width`.
+        """
+        if self.heads < 1 or self.width % self.heads:
+            raise ConfigError(
+                f"{self.heads} heads of attention for a width of {self.width}",
+                allowed="heads share the width equally",
+                todo="change `heads` or `width`",
+            )
 
     def at(self, image_size: int, released: Released | None = None) -> "OFAConfig":
         """The same for pictures of another size, and perhaps with other habits."""
