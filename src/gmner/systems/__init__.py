@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final
 
 from gmner.errors import ConfigError, UnknownNameError
@@ -17,94 +18,56 @@ class Entry:
     make: Callable[..., System]
 
 
-def _lite(**settings: Any) -> System:
-    from gmner.systems import lite
+def _made_by(module: str, function: str = "load") -> Callable[..., System]:
+    """A function of a module of this package, which is imported when the system is made: the list costs nothing."""
 
-    return lite.load(**settings)
+    def make(**settings: Any) -> System:
+        system: System = getattr(import_module(f"gmner.systems.{module}"), function)(**settings)
+        return system
 
-
-def _plim(**settings: Any) -> System:
-    from gmner.systems import plim
-
-    return plim.load(**settings)
-
-
-def _riveg(**settings: Any) -> System:
-    from gmner.systems import riveg
-
-    return riveg.load(**settings)
-
-
-def _mqspn(**settings: Any) -> System:
-    from gmner.systems import joint
-
-    return joint.load_mqspn(**settings)
-
-
-def _h_index(**settings: Any) -> System:
-    from gmner.systems import joint
-
-    return joint.load_h_index(**settings)
-
-
-def _evg(**settings: Any) -> System:
-    from gmner.systems import evg
-
-    return evg.load(**settings)
-
-
-def _segmented(**settings: Any) -> System:
-    from gmner.systems import segmented
-
-    return segmented.load(**settings)
-
-
-def _blind(**settings: Any) -> System:
-    from gmner.systems import blind
-
-    return blind.load(**settings)
+    return make
 
 
 SYSTEMS: Final[dict[str, Entry]] = {
     "lite": Entry(
         summary="tagger, faces, lettering and GrabCut in a cascade: the offline default, rough",
         needs="nothing",
-        make=_lite,
+        make=_made_by("lite"),
     ),
     "plim": Entry(
         summary="stage 1 of RiVEG: names as referring expressions, with a language model's help; grounds nothing",
         needs="a trained tagger; a language model, or recorded answers of one",
-        make=_plim,
+        make=_made_by("plim"),
     ),
     "riveg": Entry(
         summary="RiVEG: referring expressions, visual entailment, visual grounding, masks from the boxes",
         needs="trained parts: a tagger, OFA or ALBEF, OFA or SeqTR, SAM; a language model, or recorded answers of one",
-        make=_riveg,
+        make=_made_by("riveg"),
     ),
     "mqspn": Entry(
         summary="MQSPN: names, types and regions as one set, found by queries among candidate regions",
         needs="a trained model; posts with candidate regions, or a detector of transformers",
-        make=_mqspn,
+        make=_made_by("joint", "load_mqspn"),
     ),
     "h-index": Entry(
         summary="H-Index: names, visibility and types as one generated sequence, each with a candidate region",
         needs="a trained model; posts with candidate regions, or a detector of transformers",
-        make=_h_index,
+        make=_made_by("joint", "load_h_index"),
     ),
     "evg": Entry(
         summary="UMT, BARTMNER or a tagger, then EVG: names first, and a candidate region for each, if any",
         needs="two trained models; posts with candidate regions, or a detector of transformers",
-        make=_evg,
+        make=_made_by("evg"),
     ),
     "segmented": Entry(
         summary="any other system, its boxes made masks by SAM or GrabCut",
         needs="what that system needs; a SAM such as facebook/sam-vit-huge, or nothing for GrabCut",
-        make=_segmented,
+        make=_made_by("segmented"),
     ),
     "blind": Entry(
         summary="the floor: says what can be seen, and where, from words alone; it never opens a picture",
         needs="a trained tagger; a trained blind reader, without which every entity is called ungroundable",
-        make=_blind,
+        make=_made_by("blind"),
     ),
 }
 

@@ -14,7 +14,7 @@ from gmner.models.evg.codec import Encoded, EVGCodec
 from gmner.models.evg.config import EVGConfig
 from gmner.models.evg.model import EVG, Queries
 from gmner.nn.encoders import load_encoder, load_tokenizer
-from gmner.training.loop import Task, TrainingConfig
+from gmner.training.loop import Task, TrainingConfig, shuffled
 from gmner.training.pictures import open_picture
 from gmner.training.recipe import Tested
 from gmner.training.regions import with_regions
@@ -44,11 +44,7 @@ class EVGTask(Task):
 
     def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Encoded]]:
         """Posts in random order."""
-        order = torch.randperm(len(self.posts), generator=generator).tolist()
-        return [
-            [self.posts[index] for index in order[start : start + batch_size]]
-            for start in range(0, len(order), batch_size)
-        ]
+        return shuffled(self.posts, batch_size, generator)
 
     def collate(self, batch: list[Encoded]) -> Batch:
         return Batch(self.codec.batch(batch), self.codec.shares(batch))

@@ -20,7 +20,7 @@ from gmner.models.tagger.model import Sentences, Tagger
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.nn.posterior import divergence, log_posteriors
 from gmner.stages.picture_in_words import in_words
-from gmner.training.loop import Task, TrainingConfig
+from gmner.training.loop import Task, TrainingConfig, shuffled
 from gmner.training.recipe import Tested
 from gmner.training.recognise import predict, score
 from gmner.types import Example
@@ -62,11 +62,7 @@ class ITATask(Task):
 
     def batches(self, batch_size: int, generator: torch.Generator) -> list[list[tuple[Encoded, Encoded]]]:
         """Posts in random order."""
-        order = torch.randperm(len(self.posts), generator=generator).tolist()
-        return [
-            [self.posts[index] for index in order[start : start + batch_size]]
-            for start in range(0, len(order), batch_size)
-        ]
+        return shuffled(self.posts, batch_size, generator)
 
     def collate(self, batch: list[tuple[Encoded, Encoded]]) -> Batch:
         told, alone = zip(*batch, strict=True)

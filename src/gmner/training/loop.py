@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from rich.progress import TaskID
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 STATE_FILE = "unfinished.pt"
 """Where an unfinished run lies in its folder; a finished one leaves none."""
@@ -116,6 +118,12 @@ class Task(nn.Module):
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Put the last touches to the trained model, and write it into `folder`."""
+
+
+def shuffled(items: Sequence[T], batch_size: int, generator: torch.Generator) -> list[list[T]]:
+    """Batches of `items` in a random order, the last one perhaps smaller."""
+    order = torch.randperm(len(items), generator=generator).tolist()
+    return [[items[index] for index in order[start : start + batch_size]] for start in range(0, len(order), batch_size)]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from gmner.models.mqspn.config import MQSPNConfig
 from gmner.models.mqspn.criterion import CriterionConfig, criterion
 from gmner.models.mqspn.outputs import Gold
 from gmner.nn.encoders import load_encoder, load_tokenizer
-from gmner.training.loop import Task, TrainingConfig
+from gmner.training.loop import Task, TrainingConfig, shuffled
 from gmner.training.pictures import open_picture
 from gmner.training.recipe import Tested
 from gmner.types import Example, Prediction
@@ -56,11 +56,7 @@ class MQSPNTask(Task):
 
     def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Encoded]]:
         """Posts in random order."""
-        order = torch.randperm(len(self.posts), generator=generator).tolist()
-        return [
-            [self.posts[index] for index in order[start : start + batch_size]]
-            for start in range(0, len(order), batch_size)
-        ]
+        return shuffled(self.posts, batch_size, generator)
 
     def collate(self, batch: list[Encoded]) -> Batch:
         posts = self.codec.batch(batch)

@@ -15,7 +15,7 @@ from gmner.models.umt.codec import Encoded, UMTCodec
 from gmner.models.umt.config import UMTConfig
 from gmner.models.umt.model import UMT, Labels, Posts
 from gmner.nn.encoders import load_encoder, load_tokenizer
-from gmner.training.loop import Task, TrainingConfig
+from gmner.training.loop import Task, TrainingConfig, shuffled
 from gmner.training.pictures import open_picture
 from gmner.training.recipe import Tested
 from gmner.types import Example, Prediction
@@ -54,11 +54,7 @@ class UMTTask(Task):
 
     def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Encoded]]:
         """Posts in random order."""
-        order = torch.randperm(len(self.posts), generator=generator).tolist()
-        return [
-            [self.posts[index] for index in order[start : start + batch_size]]
-            for start in range(0, len(order), batch_size)
-        ]
+        return shuffled(self.posts, batch_size, generator)
 
     def collate(self, batch: list[Encoded]) -> Batch:
         return Batch(self.codec.batch(batch), self.codec.labels(batch))
