@@ -17,6 +17,7 @@ from gmner.data.drawn.names import Category
 from gmner.data.drawn.scene import Scene
 from gmner.data.drawn.scenery import BACKDROPS
 from gmner.data.drawn.view import Sight, sight_alone
+from gmner.expression import EXPANSION_KEY
 from gmner.types import Box, Entity, Example, Mask
 
 VISIBLE: Final = 0.3
@@ -26,8 +27,6 @@ HIDDEN: Final = 0.08
 SMALLEST: Final = 5
 """Pixels a side of the smallest gold box."""
 
-EXPANSION_KEY: Final = "expansion"
-"""The key of an entity's row with the bare expansion, which `expression` holds behind name and type."""
 DECIDES_KEY: Final = "decides"
 """The key of an entity's row with the traits that tell its figure apart, by name."""
 FIGURES_KEY: Final = "figures"
