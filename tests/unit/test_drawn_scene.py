@@ -164,7 +164,15 @@ def test_figures_that_are_too_hidden_are_no_gold(front: Place, expected: str) ->
     scene, figures = two(front, Place(70, 40, 60, 80), (0,))
     example = Example(text="Nightglass is out", entities=(Entity("Nightglass", "OTHER", 0, 10),))
     part = Part((figures[0],), present=True)
-    post = annotate(generator(4), example, ("film",), (part,), scene, figures, observe(scene).sights)
+    post = annotate(
+        generator(4),
+        example,
+        ("film",),
+        (part,),
+        scene,
+        figures,
+        shown_figures(figures, observe(scene).sights, scene.size),
+    )
     if expected == "unclear":
         assert post == Unclear(0, half_seen=True)
     else:
