@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gmner.data.drawn.annotation import Unclear, annotate
+from gmner.data.drawn.annotation import Unclear, annotate, shown_figures
 from gmner.data.drawn.cast import Part, choose_cast
 from gmner.data.drawn.chance import between, generator, happens, shuffled, weighted
 from gmner.data.drawn.colours import COLOURS, alike, shade

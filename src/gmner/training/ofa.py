@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from gmner.models.ofa.predictor import OFAEntailer, OFAGrounder
 from gmner.models.ofa.vocabulary import learn_vocabulary, read_vocabulary
 from gmner.training.loop import Task, TrainingConfig, shuffled
 from gmner.training.pictures import open_reference
-from gmner.training.pointing import Looking, coverage, pointing_loss, shares, words_loss
+from gmner.training.pointing import Looking, corners, coverage, pointing_loss, shares, words_loss
 from gmner.training.recipe import Tested
 from gmner.types import Box, Example
 
@@ -77,13 +77,13 @@ class Shown(NamedTuple):
 
 
 class Learner(nn.Module):
-    """The model that is trained, and what points and names for it while it learns to look."""
+    """The model that is trained, and what points and names for it while it learns to look, if it does."""
 
-    def __init__(self, ofa: OFA) -> None:
+    def __init__(self, ofa: OFA, *, looks: bool) -> None:
         super().__init__()
         self.ofa = ofa
-        self.pointer = nn.Linear(ofa.config.width, 1)
-        self.bias = nn.Parameter(torch.zeros(ofa.config.vocabulary))
+        self.pointer = nn.Linear(ofa.config.width, 1) if looks else None
+        self.bias = nn.Parameter(torch.zeros(ofa.config.vocabulary)) if looks else None
 
 
 class Seen(NamedTuple):
@@ -143,7 +143,8 @@ class OFATask(Task):
         looking: Looking | None = None,
     ) -> None:
         super().__init__()
-        self.model = Learner(model)
+        self.model = Learner(model, looks=looking is not None)
+        self.partial = looking is not None
         self.codec = codec
         self.smoothing = smoothing
         self.looking = looking
@@ -181,7 +182,7 @@ class OFATask(Task):
     def _glance(self, pictures: list[int]) -> Glance:
         seen = {picture: self.pictures[picture] for picture in pictures}
         rows = [
-            (place, shares_of(row.boxes, seen[picture].whole), row)
+            (place, corners(row.boxes, seen[picture].whole), row)
             for place, picture in enumerate(pictures)
             for row in self.posts[picture]
             if row.boxes
@@ -203,14 +204,14 @@ class OFATask(Task):
         if isinstance(tensors, Glance):
             cells = model.encoder.patch_norm(model.encoder.embed(grid))[tensors.owner]
             regions = coverage(tensors.boxes, *across)
-            return words_loss(cells, regions, tensors.called, model.tokens.weight, self.model.bias)
+            return words_loss(cells, regions, tensors.called, model.tokens.weight, cast(Tensor, self.model.bias))
         encoded = model.encode(tensors.source, grid[tensors.owner])
         states, _ = model.decode(tensors.written[:, None], model.decoder.memory(encoded))
         kept = tensors.target != PAD
         logits = model.logits(states[:, 0][kept])
         with torch.autocast(logits.device.type, enabled=False):
             loss = self.loss(logits, tensors.target[kept], tensors.allowed)
-        if self.looking is None:
+        if self.looking is None or self.model.pointer is None:
             return loss
         cells = coverage(tensors.boxes, *across)
         scores = self.model.pointer(encoded.states[:, : cells.shape[1]])[..., 0]
@@ -268,7 +269,7 @@ class EntailTask(OFATask):
             target=pad(target),
             allowed=torch.stack(allowed),
             boxes=torch.tensor(
-                [shares_of(self.rows[index].boxes, self.pictures[self.owners[index]].whole) for index in batch]
+                [corners(self.rows[index].boxes, self.pictures[self.owners[index]].whole) for index in batch]
             ),
         )
 
@@ -315,7 +316,7 @@ class GroundTask(OFATask):
             written=pad([[BOS, *some] for some in tokens]),
             target=pad([[*some, EOS] for some in tokens]),
             allowed=None,
-            boxes=torch.tensor([shares_of(self.rows[index].boxes, windows[self.owners[index]]) for index in batch]),
+            boxes=torch.tensor([corners(self.rows[index].boxes, windows[self.owners[index]]) for index in batch]),
         )
 
     def loss(
@@ -341,19 +342,6 @@ class GroundTask(OFATask):
 
     def evaluate(self) -> dict[str, float]:
         return score_grounding(OFAGrounder(self.model.ofa, self.codec, EVALUATED), self.dev)
-
-
-def shares_of(boxes: Sequence[Box], window: Box) -> tuple[float, float, float, float]:
-    """The largest box as shares of a window's sides; zeros if there is none."""
-    if not boxes:
-        return (0.0, 0.0, 0.0, 0.0)
-    x1, y1, x2, y2 = max(boxes, key=lambda box: box.area)
-    return (
-        (x1 - window.x1) / window.width,
-        (y1 - window.y1) / window.height,
-        (x2 - window.x1) / window.width,
-        (y2 - window.y1) / window.height,
-    )
 
 
 def random_window(seen: Seen, boxes: Sequence[Box], crop: float) -> Box:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gmner.errors import ConfigError
+from gmner.types import Box
 
 NOWHERE: Final = 0.0
 """The score of pointing nowhere, beside those of the cells."""
@@ -46,6 +47,26 @@ class Looking:
                     allowed=f"it is {least} or more",
                     todo="change it",
                 )
+
+
+Corners = tuple[float, float, float, float]
+"""A box as shares of a picture's sides."""
+
+ABSENT: Final[Corners] = (0.0, 0.0, 0.0, 0.0)
+"""The corners of what is nowhere."""
+
+
+def corners(boxes: Sequence[Box], window: Box) -> Corners:
+    """The largest box as shares of a window's sides; `ABSENT` if there is none."""
+    if not boxes:
+        return ABSENT
+    x1, y1, x2, y2 = max(boxes, key=lambda box: box.area)
+    return (
+        (x1 - window.x1) / window.width,
+        (y1 - window.y1) / window.height,
+        (x2 - window.x1) / window.width,
+        (y2 - window.y1) / window.height,
+    )
 
 
 def coverage(boxes: Float[Tensor, "boxes 4"], rows: int, columns: int) -> Float[Tensor, "boxes rows*columns"]:
