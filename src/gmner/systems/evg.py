@@ -1,6 +1,6 @@
 """The pipelines of the H-Index paper: a recogniser, then EVG, which grounds among candidate regions.
 
-propose -> recognise (UMT, ITA, BARTMNER or the tagger) -> expand, if EVG was trained on expansions -> ground
+propose -> recognise (UMT, UMGF, ITA, BARTMNER or the tagger) -> expand, if EVG was trained on expansions -> ground
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from gmner.stages.ground_among import GroundAmongCandidates
 from gmner.stages.picture_in_words import PictureInWords
 from gmner.stages.propose import GivenCandidates
 from gmner.stages.recognise import TaggerRecogniser
-from gmner.stages.recognise_with_picture import BARTMNERRecogniser, UMTRecogniser
+from gmner.stages.recognise_with_picture import BARTMNERRecogniser, UMGFRecogniser, UMTRecogniser
 from gmner.stages.stage import Stage
 from gmner.systems.cascade import Cascade
 
-Recogniser = Literal["umt", "ita", "bartmner", "tagger"]
+Recogniser = Literal["umt", "umgf", "ita", "bartmner", "tagger"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ def load(**settings: Any) -> Cascade:
     match chosen.recogniser:
         case "umt":
             recogniser = UMTRecogniser.load(chosen.model)
+        case "umgf":
+            recogniser = UMGFRecogniser.load(chosen.model)
         case "bartmner":
             recogniser = BARTMNERRecogniser.load(chosen.model, regions)
         case "tagger" | "ita":
