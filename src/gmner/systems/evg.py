@@ -33,7 +33,7 @@ class EVGSettings:
             picture in words (caption, lettering, named objects); the plain one reads the text only.
         model: the folder of a trained one.
         evg: the folder of a trained EVG.
-        candidates: a file of candidate regions (`gmner.data.candidates`); without it posts bring their own.
+        candidates: a file or folder of candidate regions (`gmner.data.candidates`); without it posts bring their own.
         detector: a detector of transformers, a folder or a hub name in the local cache, for posts without candidates.
         open: the detector is told what to find (Grounding DINO), and has no classes of its own (RT-DETR).
         llm: the language model that says what names stand for, for an EVG that was trained on that.
