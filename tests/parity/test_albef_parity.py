@@ -1,18 +1,14 @@
 """ALBEF against the tensors and texts of the published one (fixtures/albef)."""
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
-import transformers
 from safetensors import safe_open
 from safetensors.torch import save_file
 from tests.shared import SHARED, needs_shared
 
 from gmner.errors import CheckpointError
-from gmner.models.albef.codec import ALBEFCodec, clean
-from gmner.models.albef.config import ALBEFConfig
 from gmner.models.albef.weights import from_published, join_momentum, split_momentum, to_published
 from gmner.verify import verify
 from gmner.verify.albef import network
@@ -21,6 +17,7 @@ from gmner.verify.fixture import read_fixture
 FOLDER = Path(SHARED or "") / "fixtures" / "albef"
 FILE = FOLDER / "albef_ve_small.safetensors"
 OUTPUTS = 28
+TEXTS = 27
 
 
 def write(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
@@ -110,14 +107,6 @@ def test_missing_and_alien_weights_are_named(tmp_path: Path, absent: str | None,
 
 @needs_shared
 def test_texts() -> None:
-    facts = json.loads((FOLDER / "text.json").read_text(encoding="utf-8"))
-    for case in facts["cases"]:
-        assert clean(case["caption"], case["max_words"], glue_brackets=True) == case["out"]
-    vocabulary = {piece: number for number, piece in enumerate(facts["vocab"])}
-    tokenizer = transformers.BertTokenizer(vocab=vocabulary)
-    codec = ALBEFCodec(ALBEFConfig(max_words=30, glue_brackets=True), tokenizer)
-    batch = facts["batch"]
-    assert [clean(text, 30, glue_brackets=True) for text in batch["captions"]] == batch["cleaned"]
-    texts = codec.batch(codec.encode(batch["captions"]))
-    assert texts.pieces.tolist() == batch["input_ids"]
-    assert texts.present.long().tolist() == batch["attention_mask"]
+    result = verify("albef", FOLDER / "text.json")
+    assert result.passed
+    assert len(result.comparisons) == TEXTS

@@ -1,10 +1,7 @@
 """SeqTR against the tensors, tokens, outlines and word ids of the published one (fixtures/seqtr)."""
 
-import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -12,14 +9,9 @@ from safetensors.torch import save_file
 from tests.shared import SHARED, needs_shared
 
 from gmner.errors import CheckpointError
-from gmner.models.seqtr.codec import SeqTRCodec
-from gmner.models.seqtr.config import Mode, SeqTRConfig
+from gmner.models.seqtr.config import Mode
 from gmner.models.seqtr.darknet import fold
-from gmner.models.seqtr.frame import frame_of, scaled_size
-from gmner.models.seqtr.outline import sample_outline
-from gmner.models.seqtr.text import Vocabulary, clean
 from gmner.models.seqtr.weights import POSITIONS, TASKS, from_published, to_published
-from gmner.types import Box
 from gmner.verify import verify
 from gmner.verify.fixture import read_fixture
 from gmner.verify.seqtr import network
@@ -27,11 +19,8 @@ from gmner.verify.seqtr import network
 FOLDER = Path(SHARED or "") / "fixtures" / "seqtr"
 FILE = FOLDER / "seqtr_small.safetensors"
 OUTPUTS = 30
+CASES = {"geometry.json": 84, "polygon_sampling.json": 28, "text.json": 29}
 MODES: tuple[Mode, ...] = ("boxes", "masks", "both")
-
-
-def facts(name: str) -> Any:
-    return json.loads((FOLDER / name).read_text(encoding="utf-8"))
 
 
 def changed(path: Path, changes: dict[str, torch.Tensor | None]) -> Path:
@@ -114,42 +103,8 @@ def test_folded_norms_give_the_same() -> None:
 
 
 @needs_shared
-@pytest.mark.parametrize(
-    "case", facts("geometry.json")["cases"] if SHARED else [], ids=lambda case: str(case["ori_hw"])
-)
-def test_geometry(case: dict[str, Any]) -> None:
-    codec = SeqTRCodec(SeqTRConfig(), Vocabulary(()))
-    original = (case["ori_hw"][1], case["ori_hw"][0])
-    frame = frame_of(original, scaled_size(original, 640))
-    assert [*frame.seen[::-1]] == case["img_hw"]
-    assert [*frame.padded[::-1]] == case["pad_hw"]
-    assert np.tile(frame.scale, 2).tolist() == case["scale_factor"]
-    box = frame.seen_box(Box(*case["ori_box_xyxy"]), inclusive=True)
-    assert [*box] == pytest.approx(case["box_in_img"], abs=1e-4)
-    tokens = codec.box_tokens(frame, box)
-    assert tokens.tolist() == case["tokens"]
-    assert codec.corners(frame, tokens).tolist() == pytest.approx(case["box_back_padframe"], abs=1e-4)
-    assert codec.original_corners(frame, tokens).tolist() == pytest.approx(case["box_back_original"], abs=1e-4)
-
-
-@needs_shared
-def test_outlines() -> None:
-    cases = facts("polygon_sampling.json")["cases"]
-    assert len(cases) > 5
-    for case in cases:
-        pixels = np.array([[pixel == "1" for pixel in row] for row in case["mask_rows"]])
-        vertices = sample_outline(pixels, case["num_ray"])
-        assert vertices.tolist() == case["vertices_xy"]
-        assert (vertices != -1).any() == case["keep"]
-
-
-@needs_shared
-def test_words() -> None:
-    text = facts("text.json")
-    vocabulary = Vocabulary.build([*text["train_expressions"], *text["val_expressions"]])
-    assert {word: number for number, word in enumerate(vocabulary.words)} == text["token_to_index"]
-    for case in text["cases"]:
-        codec = SeqTRCodec(SeqTRConfig(max_words=case["max_token"], cut_expressions=True), vocabulary)
-        assert clean(case["expression"]) == case["cleaned"]
-        expected = case["ids"] if case["cleaned"] else [1, *case["ids"][1:]]  # ours: one unknown word instead of none
-        assert codec.words([case["expression"]]).tolist() == [expected]
+@pytest.mark.parametrize(("name", "compared"), CASES.items())
+def test_cases(name: str, compared: int) -> None:
+    result = verify("seqtr", FOLDER / name)
+    assert result.passed
+    assert len(result.comparisons) == compared

@@ -1,5 +1,6 @@
 """Candidate files: VinVL's and ours, what is damaged, and candidates put into posts."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from gmner.data.candidates import UNSCORED, Regions, read_candidates, read_vinvl, with_candidates, write_candidates
 from gmner.errors import DataError
 from gmner.metrics.regions import candidate_coverage
+from gmner.training.regions import with_regions
 from gmner.types import Box, Candidate, Entity, Example
 
 BOXES = np.array([[0.0, 0, 10, 10], [5, 5, 30, 20]])
@@ -84,13 +86,61 @@ def test_damaged_files_are_told(tmp_path: Path) -> None:
         ({"scores": [1]}, "rows"),
         ({"boxes": BOXES[:, ::-1]}, "without an area"),
         ({"boxes": BOXES * np.nan}, "without an area"),
+        ({"scores": [1, np.nan]}, "no number"),
+        ({"features": [[1.0, np.inf], [0, 0]]}, "no number"),
+        ({"counts": 2}, "'counts' of 0 dimensions"),
+        ({"counts": ["2"]}, "'counts' of 1 dimensions and type <U1"),
+        ({"counts": [2.0]}, "not whole numbers"),
+        ({"counts": [3, -1], "ids": np.frombuffer(b'["a", "b"]', np.uint8)}, "not whole numbers"),
+        ({"ids": np.frombuffer(b'{"a": 2}', np.uint8)}, "do not fit"),
+        ({"ids": np.array(["a"])}, "'ids' of 1 dimensions and type <U1"),
+        ({"boxes": np.array([["a"] * 4] * 2)}, "'boxes' of 2 dimensions and type <U1"),
+        ({"boxes": BOXES[0]}, "'boxes' of 1 dimensions"),
+        ({"boxes": BOXES[:, :3]}, r"shape \(2, 3\)"),
+        ({"features": np.ones(2)}, "'features' of 1 dimensions"),
+        ({"ids": np.frombuffer(b'["a", "a"]', np.uint8), "counts": [1, 1]}, "an id twice"),
     ):
         np.savez(path, **(good | changes))
         with pytest.raises(DataError, match=reason):
             read_candidates(path)
-    vinvl(tmp_path, "1", box_features=np.ones((1, 4)))
-    with pytest.raises(DataError, match="rows"):
-        read_vinvl(tmp_path, ["1"])
+    for changes, reason in (
+        ({"box_features": np.ones((1, 4))}, "rows"),
+        ({"num_boxes": []}, r"num_boxes that says \[\]"),
+        ({"num_boxes": -1}, "num_boxes"),
+        ({"num_boxes": "2"}, "'num_boxes' of 0 dimensions"),
+        ({"bounding_boxes": np.ones(4)}, "'bounding_boxes' of 1 dimensions"),
+    ):
+        vinvl(tmp_path, "1", **changes)
+        with pytest.raises(DataError, match=reason):
+            read_vinvl(tmp_path, ["1"])
+
+
+def test_a_folder_is_all_its_files(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a folder without candidates.*gmner data candidates"):
+        read_candidates(tmp_path)
+    write_candidates(tmp_path / "train.safetensors", {"a": regions()})
+    write_candidates(tmp_path / "dev.npz", {"b": regions(1)})
+    assert {name: len(found.boxes) for name, found in read_candidates(tmp_path).items()} == {"a": 2, "b": 1}
+    write_candidates(tmp_path / "train2.safetensors", {"a": regions()})
+    with pytest.raises(DataError, match=r"train2\.safetensors: the post 'a', which another file of the folder has too"):
+        read_candidates(tmp_path)
+
+
+def test_training_posts_that_a_detector_has_not_seen_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    posts = [Example(id=name, text="Rome", image="x.jpg") for name in "abc"]
+    posts.append(Example(id="d", text="Rome"))
+    vinvl(tmp_path, "a")
+    with caplog.at_level(logging.WARNING):
+        found = with_regions(posts, tmp_path, features=True)
+    assert "2 of 4 posts have a picture and are not in" in caplog.text
+    assert "the first is b:" in caplog.text
+    assert [regional.features is None for regional in found] == [False, True, True, True]
+    assert [regional.example.candidates is None for regional in found] == [False, True, True, True]
+    caplog.clear()
+    write_candidates(tmp_path / "ours.npz", {name: regions() for name in "abc"})
+    assert len(with_regions(posts, tmp_path / "ours.npz", features=False)) == 4
+    with_regions(posts, None, features=False)
+    assert not caplog.records
 
 
 def test_posts_get_candidates_and_their_coverage_can_be_told() -> None:

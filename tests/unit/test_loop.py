@@ -1,6 +1,7 @@
 """The training loop on a task of two numbers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ from torch import Tensor, nn
 
 from gmner.errors import CheckpointError, ConfigError
 from gmner.training import loop
-from gmner.training.loop import Task, TrainingConfig, linear_schedule, train
+from gmner.training.loop import (
+    Task,
+    TrainingConfig,
+    linear_schedule,
+    new_optimiser,
+    new_schedule,
+    parameter_groups,
+    train,
+)
 
 
 class Line(Task):
@@ -99,6 +108,72 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     assert len(again.seen) == 6 * (4 - killed_after)
 
 
+STAGES = replace(CONFIG, epochs=3, first_epochs=1, first_frozen=("2.",), optimiser="uncorrected", schedule="delayed")
+
+
+def test_the_first_stage_freezes_and_the_second_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Line()
+    kept = task.model[0].weight.requires_grad_(False)  # frozen for good
+    seen: list[tuple[list[Tensor], list[bool], int]] = []
+    evaluate = task.evaluate
+
+    def look() -> dict[str, float]:
+        seen.append(([weights(task)], [p.requires_grad for p in task.model.parameters()], len(made[-1].state)))
+        return evaluate()
+
+    made: list[torch.optim.Optimizer] = []
+
+    def remember(*given: Any) -> torch.optim.Optimizer:
+        made.append(new_optimiser(*given))
+        return made[-1]
+
+    monkeypatch.setattr(task, "evaluate", look)
+    monkeypatch.setattr(loop, "new_optimiser", remember)
+    before = task.model[2].weight.detach().clone()
+    first = kept.clone()
+    train(task, STAGES, tmp_path)
+    assert [flags for _, flags, _ in seen] == [[False, True, False, False], *[[False, True, True, True]] * 2]
+    assert torch.equal(seen[0][0][0][16:24], before.flatten())
+    assert not torch.equal(seen[1][0][0][16:24], before.flatten())
+    assert torch.equal(kept, first)
+    assert [remembered for *_, remembered in seen] == [1, 3, 3]
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize("killed_after", [1, 2])
+def test_a_run_of_two_stages_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: int
+) -> None:
+    whole = Line()
+    train(whole, STAGES, tmp_path / "whole")
+    killed = Line()
+    evaluate = killed.evaluate
+    left = [True] * killed_after
+    monkeypatch.setattr(killed, "evaluate", lambda: left.pop() and evaluate())
+    with pytest.raises(IndexError):
+        train(killed, STAGES, tmp_path / "killed")
+    again = Line()
+    train(again, STAGES, tmp_path / "killed")
+    assert torch.equal(weights(again), weights(whole))
+    assert len(again.seen) == 6 * (3 - killed_after)
+
+
+def test_a_prefix_that_names_nothing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'first_frozen' names 'encoder'"):
+        train(Line(), replace(CONFIG, first_epochs=1, first_frozen=("encoder",)), tmp_path)
+
+
+def test_vectors_are_decayed_where_a_pattern_names_them() -> None:
+    groups = {
+        pattern: {
+            group["weight_decay"]: sum(p.numel() for p in group["params"])
+            for group in parameter_groups(Line().model, replace(CONFIG, decayed_vectors=pattern))
+        }
+        for pattern in ((), ("2.*",), ("*",))
+    }
+    assert groups == {(): {0.01: 16, 0.0: 9}, ("2.*",): {0.01: 17, 0.0: 8}, ("*",): {0.01: 25}}
+
+
 def test_an_unfinished_run_of_other_settings_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = Line()
     monkeypatch.setattr(task.model, "load_state_dict", lambda state: 1 / 0)  # dies at the very end
@@ -143,6 +218,10 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
         {"lr_groups": {"crf": -1.0}},
         {"warmup": 1.5},
         {"patience": -1},
+        {"first_epochs": 5, "first_frozen": ("a",)},
+        {"first_epochs": 2},
+        {"first_frozen": ("a",)},
+        {"first_epochs": -1},
     ],
 )
 def test_settings_that_no_training_can_have_are_refused(settings: dict[str, Any]) -> None:
@@ -160,6 +239,21 @@ def test_the_rate_rises_and_falls_linearly() -> None:
         schedule.step()
     assert rates == pytest.approx([0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
     assert schedule.get_last_lr() == [0.0]
+
+
+def test_a_constant_rate_and_a_delayed_one() -> None:
+    found = {}
+    for kind in ("constant", "delayed"):
+        config = replace(CONFIG, lr=1.0, warmup=0.5, schedule=kind)
+        optimiser = new_optimiser(nn.Linear(1, 1), config)
+        schedule = new_schedule(optimiser, 4, config)
+        rates = []
+        for _ in range(4):
+            rates.append(schedule.get_last_lr()[0])
+            optimiser.step()
+            schedule.step()
+        found[kind] = rates
+    assert found == {"constant": [0.5, 1.0, 1.0, 1.0], "delayed": [0.0, 0.5, 1.0, 0.5]}
 
 
 def test_processes_share_the_batches_equally() -> None:

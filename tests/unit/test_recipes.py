@@ -1,6 +1,7 @@
 """Every recipe is read and prepared on three posts, with tiny random encoders in the place of those it names."""
 
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gmner.errors import ConfigError, UnknownNameError
 from gmner.geometry import box_mask
 from gmner.models.albef.config import ALBEFConfig
 from gmner.models.albef.model import ALBEF
+from gmner.models.mqspn.weights import published_name
 from gmner.models.ofa.config import OFAConfig
 from gmner.models.ofa.model import OFA
 from gmner.models.ofa.vocabulary import learn_vocabulary
@@ -130,11 +132,27 @@ def test_every_recipe_prepares(path: Path, tmp_path: Path) -> None:
     assert recipe.about.endswith(".")
     task = recipe.prepare(POSTS, POSTS[:1])
     names = [name for name, _ in task.model.named_parameters()]
-    for prefix in (*getattr(recipe, "frozen", ()), *recipe.training.lr_groups):
+    for prefix in (*getattr(recipe, "frozen", ()), *recipe.training.lr_groups, *recipe.training.first_frozen):
         assert any(name.startswith(prefix) for name in names), f"{prefix} names no parameter"
+    for pattern in recipe.training.decayed_vectors:
+        assert any(fnmatchcase(name, pattern) for name in names), f"{pattern} names no parameter"
     assert parameter_groups(task.model, recipe.training)
     batches = task.batches(recipe.training.batch_size, torch.Generator().manual_seed(0))
     assert sum(len(batch) for batch in batches) >= 1
+
+
+def test_the_released_mqspn_freezes_and_decays_what_the_release_does() -> None:
+    """specs/mqspn.md, section 8, by published names."""
+    recipe = read_recipe(FILES[0].parent / "mqspn-released.toml", SMALLER["mqspn-released"])
+    model = recipe.prepare(POSTS, POSTS[:1]).model
+    names = {parameter: published_name(name) for name, parameter in model.named_parameters()}
+    training = recipe.training
+    frozen = {published_name(n) for n, _ in model.named_parameters() if n.startswith(training.first_frozen)}
+    assert frozen == {name for name in names.values() if name.startswith("bert.") and "entity" not in name}
+    undecayed = [group for group in parameter_groups(model, training) if not group["weight_decay"]]
+    assert {names[parameter] for group in undecayed for parameter in group["params"]} == {
+        name for name in names.values() if "bias" in name or "LayerNorm.weight" in name
+    }
 
 
 def test_there_are_recipes() -> None:

@@ -16,12 +16,13 @@ from transformers.models.bert.modeling_bert import BertLayer
 from gmner.errors import CheckpointError, ConfigError, ImageError, TextError
 from gmner.image import Picture
 from gmner.models.umt import weights
-from gmner.models.umt.codec import UMTCodec, read_entities
+from gmner.models.umt.codec import PIECES, UMTCodec
 from gmner.models.umt.config import LABELS, SPAN_LABELS, UMTConfig
 from gmner.models.umt.model import UMT, conversion_matrix, fusion_feature
-from gmner.models.umt.pixels import MEAN, SIDE, STD, middle, normalise, random_piece
+from gmner.models.umt.pixels import random_piece
 from gmner.nn.attention import Block, MultiHeadAttention
 from gmner.nn.encoders import load_tokenizer
+from gmner.nn.imagenet import MEAN, SIDE, STD, middle, normalise
 from gmner.nn.resnet import torchvision_name
 from gmner.training.loop import TrainingConfig, train
 from gmner.training.umt import UMTTask
@@ -90,7 +91,7 @@ def test_gold_becomes_labels_of_both_branches(codec: UMTCodec) -> None:
     labels = codec.labels(encoded)
     names = [[LABELS[column] for column in row] for row in labels.main.tolist()]
     spans = [[SPAN_LABELS[column] for column in row] for row in labels.span.tolist()]
-    assert codec.tokenizer.convert_ids_to_tokens(encoded[0].pieces) == [
+    assert codec.tokenizer.convert_ids_to_tokens(encoded[0].sentence.pieces) == [
         "[CLS]", "ada", "love", "##lace", "visits", "rome", "[SEP]"
     ]  # fmt: skip
     assert names[0][:7] == ["[CLS]", "B-PER", "I-PER", "X", "O", "O", "[SEP]"]
@@ -99,7 +100,8 @@ def test_gold_becomes_labels_of_both_branches(codec: UMTCodec) -> None:
     assert set(names[0][7:]) == set(spans[0][7:]) == {"PAD"}
     for post, item, row in zip(POSTS, encoded, labels.main.tolist(), strict=True):
         assert (
-            tuple(replace(entity, score=None) for entity in read_entities(item, row, [0.5] * len(row))) == post.entities
+            tuple(replace(entity, score=None) for entity in PIECES.read(item.sentence, row, [0.5] * len(row)))
+            == post.entities
         )
     assert labels.main.shape == labels.span.shape == codec.batch(encoded).pieces.shape
 
@@ -108,24 +110,24 @@ def test_gold_becomes_labels_of_both_branches(codec: UMTCodec) -> None:
 
 
 def test_too_long_a_text_is_an_error_or_cut_in_the_released_setting(codec: UMTCodec) -> None:
-    assert len(codec.encode([Example(text="a " * 30)], [None])[0].pieces) == 32
+    assert len(codec.encode([Example(text="a " * 30)], [None])[0].sentence.pieces) == 32
     long = Example(text="a " * 30 + "Rome", entities=(Entity("Rome", "LOC", 60, 64),))
-    with pytest.raises(TextError, match="has 31 sub-words; UMT reads at most 30; split the text"):
+    with pytest.raises(TextError, match="has 31 sub-words; the model reads at most 30; split the text"):
         codec.encode([long], [None])
     released = replace(codec, config=replace(CONFIG, released=True))
     [cut] = released.encode([long], [picture(0)])
-    assert (len(cut.pieces), len(cut.frame), cut.first[-2:]) == (32, 32, [30, None])
+    assert (len(cut.sentence.pieces), len(cut.sentence.frame), cut.sentence.first[-2:]) == (32, 32, [30, None])
     assert [LABELS[c] for c in released.labels([cut]).main[0].tolist()] == ["[CLS]", *["O"] * 30, "[SEP]"]
 
 
 def test_a_word_without_pieces_is_unknown_or_unseen_in_the_released_setting(codec: UMTCodec) -> None:
     post = Example(tokens=("Hello", "\u200b", "x"))
     [encoded] = codec.encode([post], [None])
-    assert codec.tokenizer.convert_ids_to_tokens(encoded.pieces) == ["[CLS]", "hello", "[UNK]", "x", "[SEP]"]
+    assert codec.tokenizer.convert_ids_to_tokens(encoded.sentence.pieces) == ["[CLS]", "hello", "[UNK]", "x", "[SEP]"]
     released = replace(codec, config=replace(CONFIG, released=True))
     [encoded] = released.encode([post], [picture(0)])
-    assert codec.tokenizer.convert_ids_to_tokens(encoded.pieces) == ["[CLS]", "hello", "x", "[SEP]"]
-    assert encoded.first == [1, None, 2]
+    assert codec.tokenizer.convert_ids_to_tokens(encoded.sentence.pieces) == ["[CLS]", "hello", "x", "[SEP]"]
+    assert encoded.sentence.first == [1, None, 2]
 
 
 # Pictures
@@ -211,7 +213,7 @@ def test_padding_changes_nothing(model: UMT, codec: UMTCodec) -> None:
     short, long = codec.batch(encoded), codec.batch(encoded, 32)
     states, padded = model(short), model(long)
     for row, item in enumerate(encoded):
-        end = len(item.pieces)
+        end = len(item.sentence.pieces)
         assert torch.allclose(states.fused[row, :end], padded.fused[row, :end], atol=1e-5)
     assert torch.allclose(
         model.losses(states, codec.labels(encoded), short.attention).total,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmner.cli.agreement import agreement
+from gmner.cli.candidates import candidates
 from gmner.cli.draw import draw
 from gmner.cli.pairs import answers, ve, vg
 from gmner.errors import DataError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Count, check, compare, convert and draw data sets.", no_args_is_help=True)
 app.command("draw")(draw)
+app.command("candidates")(candidates)
 app.command("agreement")(agreement)
 app.command("ve")(ve)
 app.command("vg")(vg)

@@ -1,7 +1,8 @@
 """Candidate regions with features: the files of VinVL, and one file of ours for a split. Nothing in them is ever run.
 
 A file of ours is `.safetensors` or `.npz` and holds `ids` (JSON in UTF-8 bytes, a list of post ids), `counts` (regions
-of each post), and for all regions one after another `boxes` (xyxy pixels), `scores`, and perhaps `features`.
+of each post), and for all regions one after another `boxes` (xyxy pixels), `scores`, and perhaps `features`. A folder
+holds one of them for each split.
 """
 
 import json
@@ -21,6 +22,9 @@ from gmner.types import Box, Candidate, Example
 
 UNSCORED: Final = 1.0
 """The score of candidates whose file states none; their order says which the detector was surest of."""
+
+ENDINGS: Final = (".safetensors", ".npz")
+"""How the names of our files end."""
 
 _TODO: Final = "make the file again, or take it from its source again"
 
@@ -66,29 +70,55 @@ def read_vinvl(folder: Path, ids: Iterable[str]) -> tuple[dict[str, Regions], li
             missing.append(name)
             continue
         arrays = _arrays(path)
-        count = int(_need(arrays, "num_boxes", path).reshape(-1)[0])
-        boxes, features = (_need(arrays, key, path)[:count] for key in ("bounding_boxes", "box_features"))
+        count = _need(arrays, "num_boxes", path).reshape(-1)
+        if count.size != 1 or not count[0] >= 0:
+            raise _damaged(path, f"num_boxes that says {count.tolist()}")
+        boxes, features = (_need(arrays, key, path, 2)[: int(count[0])] for key in ("bounding_boxes", "box_features"))
         found[name] = _checked(boxes, np.full(len(boxes), UNSCORED), features, path)
     return found, missing
 
 
 def read_candidates(path: Path) -> dict[str, Regions]:
-    """The regions of a file of ours, by post id.
+    """The regions of a file of ours, or of all such files of a folder, by post id.
 
     Raises:
-        DataError: the file is missing, damaged or of another form.
+        DataError: a file is missing, damaged or of another form, or two files of a folder have the same post.
     """
+    if not path.is_dir():
+        return _read_file(path)
+    regions: dict[str, Regions] = {}
+    for file in sorted(file for file in path.iterdir() if file.suffix in ENDINGS):
+        found = _read_file(file)
+        if twice := sorted(found.keys() & regions.keys()):
+            raise _damaged(file, f"the post {twice[0]!r}, which another file of the folder has too")
+        regions |= found
+    if not regions:
+        raise DataError(
+            str(path),
+            "a folder without candidates",
+            allowed=f"a folder of candidates has files that end in {' or '.join(ENDINGS)}",
+            todo="write them: gmner data candidates",
+        )
+    return regions
+
+
+def _read_file(path: Path) -> dict[str, Regions]:
     arrays = _arrays(path)
+    text, counts, boxes, scores = (
+        _need(arrays, name, path, dimensions)
+        for name, dimensions in (("ids", 1), ("counts", 1), ("boxes", 2), ("scores", 1))
+    )
+    features = _need(arrays, "features", path, 2) if "features" in arrays else None
     try:
-        ids = json.loads(_need(arrays, "ids", path).astype(np.uint8).tobytes())
+        ids = json.loads(text.astype(np.uint8).tobytes())
     except ValueError:
         ids = None
-    counts = _need(arrays, "counts", path)
     if not isinstance(ids, list) or len(ids) != len(counts):
         raise _damaged(path, "ids and counts that do not fit each other")
-    boxes, scores, features = _need(arrays, "boxes", path), _need(arrays, "scores", path), arrays.get("features")
+    if counts.dtype.kind == "f" or (counts < 0).any():
+        raise _damaged(path, "counts that are not whole numbers")
     if counts.sum() != len(boxes) or len(ids) != len(set(map(str, ids))):
-        raise _damaged(path, f"{len(boxes)} boxes where {int(counts.sum())} are counted, or an id twice")
+        raise _damaged(path, f"{len(boxes)} boxes where {counts.sum()} are counted, or an id twice")
     ends = np.cumsum(counts)
     return {
         str(name): _checked(
@@ -168,10 +198,14 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         raise _damaged(path, type(error).__name__) from None
 
 
-def _need(arrays: Mapping[str, np.ndarray], name: str, path: Path) -> np.ndarray:
+def _need(arrays: Mapping[str, np.ndarray], name: str, path: Path, dimensions: int | None = None) -> np.ndarray:
+    """An array of numbers of the file, of so many `dimensions`."""
     if name not in arrays:
         raise _damaged(path, f"no array {name!r} (it has {', '.join(sorted(arrays)) or 'none'})")
-    return arrays[name]
+    array = arrays[name]
+    if array.dtype.kind not in "iuf" or dimensions not in (None, array.ndim):
+        raise _damaged(path, f"an array {name!r} of {array.ndim} dimensions and type {array.dtype}")
+    return array
 
 
 def _checked(boxes: Any, scores: Any, features: Any, path: Path) -> Regions:
@@ -183,6 +217,8 @@ def _checked(boxes: Any, scores: Any, features: Any, path: Path) -> Regions:
     corners = regions.boxes
     if len(corners) and not (np.isfinite(corners).all() and (corners[:, 2:] > corners[:, :2]).all()):
         raise _damaged(path, "a box without an area, or with a corner that is no number")
+    if not all(np.isfinite(array).all() for array in (scores, features) if array is not None):
+        raise _damaged(path, "a score or a feature that is no number")
     return regions
 
 

@@ -24,13 +24,18 @@ def blank(side: int) -> Crop:
     return np.broadcast_to(np.round(np.array(MEAN) * 255).astype(np.uint8), (side, side, 3))
 
 
-def crop(picture: Picture, box: Box, side: int) -> Crop:
-    """The whole of a region as a square, width and height each scaled by themselves; nothing outside the picture."""
+def cut(picture: Picture, box: Box) -> Picture:
+    """A region of a picture, to whole pixels outwards, at least one; nothing outside the picture."""
     height, width = picture.shape[:2]
     left, top = min(max(int(box.x1), 0), width - 1), min(max(int(box.y1), 0), height - 1)
     right = min(max(int(np.ceil(box.x2)), left + 1), width)
     bottom = min(max(int(np.ceil(box.y2)), top + 1), height)
-    piece = picture[top:bottom, left:right]
+    return picture[top:bottom, left:right]
+
+
+def crop(picture: Picture, box: Box, side: int) -> Crop:
+    """The whole of a region as a square, width and height each scaled by themselves; nothing outside the picture."""
+    piece = cut(picture, box)
     method = cv2.INTER_AREA if min(piece.shape[:2]) > side else cv2.INTER_LINEAR
     square: Crop = cv2.resize(piece, (side, side), interpolation=method)
     return square

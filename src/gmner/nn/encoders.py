@@ -40,14 +40,15 @@ def load_tokenizer(name: str) -> Any:
     return from_pretrained(AutoTokenizer, name, add_prefix_space=True)
 
 
-def word_pieces(tokenizer: Any, words: Iterable[str]) -> dict[str, list[int]]:
-    """Sub-words of each distinct word; a word that the tokenizer's clean-up removes becomes an unknown one."""
+def word_pieces(tokenizer: Any, words: Iterable[str], *, unknown: bool = True) -> dict[str, list[int]]:
+    """Sub-words of each distinct word; one that the tokenizer's clean-up removes is `unknown`, or else has none."""
     distinct = sorted(set(words))
     if not distinct:
         return {}
     alone = [[word] for word in distinct]  # pre-split, so that SentencePiece and BPE mark the beginning of a word
     encoded = tokenizer(alone, is_split_into_words=True, add_special_tokens=False, verbose=False)["input_ids"]
-    return {word: ids or [tokenizer.unk_token_id] for word, ids in zip(distinct, encoded, strict=True)}
+    removed = [tokenizer.unk_token_id] if unknown else []
+    return {word: ids or removed for word, ids in zip(distinct, encoded, strict=True)}
 
 
 def load_encoder(name: str) -> Any:

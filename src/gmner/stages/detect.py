@@ -1,5 +1,6 @@
 """Detect: candidate regions of a picture from a detector of transformers, whatever it takes them for."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -8,11 +9,12 @@ import torch
 from jaxtyping import Float
 
 from gmner.data.candidates import Regions
+from gmner.errors import ImageError
 from gmner.geometry import box_iou, clip_box
-from gmner.image import Picture
+from gmner.image import Picture, open_image
 from gmner.nn.crops import clip_features, crop
 from gmner.nn.encoders import from_pretrained
-from gmner.types import Box, Candidate
+from gmner.types import Box, Candidate, Example
 
 ANYTHING: Final = "object. person. thing."
 """What a detector is asked for that finds what a text names."""
@@ -109,3 +111,16 @@ def detect(picture: Picture, detector: TransformersDetector, features: CLIPFeatu
         np.array([candidate.score for candidate in found], dtype=np.float64),
         None if features is None else features(picture, boxes),
     )
+
+
+def detect_all(
+    examples: Iterable[Example], detector: TransformersDetector, features: CLIPFeatures | None = None
+) -> Iterator[tuple[Example, Regions | ImageError]]:
+    """Every post that has a picture with the regions in it, or what is wrong with the picture."""
+    for example in examples:
+        if example.image is None:
+            continue
+        try:
+            yield example, detect(open_image(example.image), detector, features)
+        except ImageError as error:
+            yield example, error

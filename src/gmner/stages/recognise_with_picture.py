@@ -1,4 +1,4 @@
-"""Recognise, with a look at the picture: UMT reads all of it, BARTMNER its candidate regions."""
+"""Recognise, with a look at the picture: UMT reads all of it, UMGF and BARTMNER its candidate regions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +11,9 @@ from gmner.image import Picture
 from gmner.models.h_index.codec import HIndexCodec
 from gmner.models.h_index.model import HIndex
 from gmner.models.h_index.weights import load as load_h_index
+from gmner.models.umgf.codec import UMGFCodec
+from gmner.models.umgf.model import UMGF
+from gmner.models.umgf.weights import load as load_umgf
 from gmner.models.umt.codec import UMTCodec
 from gmner.models.umt.model import UMT
 from gmner.models.umt.weights import load as load_umt
@@ -42,6 +45,33 @@ class UMTRecogniser(Stage):
     def __call__(self, drafts: Sequence[Prediction], pictures: Sequence[Picture | None]) -> list[Prediction]:
         examples = [draft.example for draft in drafts]
         found = self.codec.predict(self.model, examples, pictures, self.batch_size)
+        return [replace(draft, entities=entities) for draft, entities in zip(drafts, found, strict=True)]
+
+
+@dataclass(frozen=True)
+class UMGFRecogniser(Stage):
+    """A UMGF as the recognise stage. It looks at `candidates`, so that these must be found before."""
+
+    model: UMGF
+    codec: UMGFCodec
+    batch_size: int = 16
+    name: str = "recognise"
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """A recogniser with the weights of a folder that training wrote.
+
+        Raises:
+            CheckpointError: the folder, or an encoder that it builds on, is missing or damaged.
+        """
+        return cls(*load_umgf(folder))
+
+    def check(self, example: Example) -> None:
+        self.codec.encode([example], [None])
+
+    def __call__(self, drafts: Sequence[Prediction], pictures: Sequence[Picture | None]) -> list[Prediction]:
+        examples = [replace(draft.example, candidates=draft.candidates) for draft in drafts]
+        found = self.codec.predict(self.model, self.codec.encode(examples, pictures), self.batch_size)
         return [replace(draft, entities=entities) for draft, entities in zip(drafts, found, strict=True)]
 
 

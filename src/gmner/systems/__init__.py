@@ -55,7 +55,7 @@ SYSTEMS: Final[dict[str, Entry]] = {
         make=_made_by("joint", "load_h_index"),
     ),
     "evg": Entry(
-        summary="UMT, BARTMNER or a tagger, then EVG: names first, and a candidate region for each, if any",
+        summary="UMT, UMGF, BARTMNER or a tagger, then EVG: names first, and a candidate region for each, if any",
         needs="two trained models; posts with candidate regions, or a detector of transformers",
         make=_made_by("evg"),
     ),

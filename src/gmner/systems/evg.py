@@ -1,6 +1,6 @@
 """The pipelines of the H-Index paper: a recogniser, then EVG, which grounds among candidate regions.
 
-propose -> recognise (UMT, ITA, BARTMNER or the tagger) -> expand, if EVG was trained on expansions -> ground
+propose -> recognise (UMT, UMGF, ITA, BARTMNER or the tagger) -> expand, if EVG was trained on expansions -> ground
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from gmner.stages.ground_among import GroundAmongCandidates
 from gmner.stages.picture_in_words import PictureInWords
 from gmner.stages.propose import GivenCandidates
 from gmner.stages.recognise import TaggerRecogniser
-from gmner.stages.recognise_with_picture import BARTMNERRecogniser, UMTRecogniser
+from gmner.stages.recognise_with_picture import BARTMNERRecogniser, UMGFRecogniser, UMTRecogniser
 from gmner.stages.stage import Stage
 from gmner.systems.cascade import Cascade
 
-Recogniser = Literal["umt", "ita", "bartmner", "tagger"]
+Recogniser = Literal["umt", "umgf", "ita", "bartmner", "tagger"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class EVGSettings:
             picture in words (caption, lettering, named objects); the plain one reads the text only.
         model: the folder of a trained one.
         evg: the folder of a trained EVG.
-        candidates: a file of candidate regions (`gmner.data.candidates`); without it posts bring their own.
+        candidates: a file or folder of candidate regions (`gmner.data.candidates`); without it posts bring their own.
         detector: a detector of transformers, a folder or a hub name in the local cache, for posts without candidates.
         open: the detector is told what to find (Grounding DINO), and has no classes of its own (RT-DETR).
         llm: the language model that says what names stand for, for an EVG that was trained on that.
@@ -65,6 +65,8 @@ def load(**settings: Any) -> Cascade:
     match chosen.recogniser:
         case "umt":
             recogniser = UMTRecogniser.load(chosen.model)
+        case "umgf":
+            recogniser = UMGFRecogniser.load(chosen.model)
         case "bartmner":
             recogniser = BARTMNERRecogniser.load(chosen.model, regions)
         case "tagger" | "ita":

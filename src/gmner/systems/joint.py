@@ -93,7 +93,7 @@ class JointSettings:
 
     Args:
         model: the folder of a trained one.
-        candidates: a file of candidate regions (`gmner.data.candidates`); without it posts bring their own.
+        candidates: a file or folder of candidate regions (`gmner.data.candidates`); without it posts bring their own.
         detector: a detector of transformers, a folder or a hub name in the local cache, for posts without candidates.
         open: the detector is told what to find (Grounding DINO), and has no classes of its own (RT-DETR).
         batch_size: posts of one pass.

@@ -30,11 +30,7 @@ class Batch(NamedTuple):
 
 
 class HIndexTask(Task):
-    """The joint task on posts with gold entities; the dev score that chooses the epoch is GMNER F1 in percent.
-
-    The published runs step with AdamW at a constant rate and decay every tensor (specs/hindex.md, section 7); this
-    house has one loop.
-    """
+    """The joint task on posts with gold entities; the dev score that chooses the epoch is GMNER F1 in percent."""
 
     model: HIndex
 

@@ -10,9 +10,11 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from rich.progress import TaskID
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 
 from gmner.errors import CheckpointError, ConfigError, MissingPackageError
 from gmner.progress import progress_bar
+from gmner.training.uncorrected import UncorrectedAdamW, delayed
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -42,8 +45,15 @@ class TrainingConfig:
         accumulate: forward passes of one step.
         lr: learning rate of the parameters that `lr_groups` does not name.
         lr_groups: learning rates by prefix of the parameter's name in the model; the longest that fits counts.
+        optimiser: AdamW, or as BERT's first code had it, without bias correction (`training/uncorrected.py`).
         weight_decay: AdamW's, for matrices; vectors (biases, norms) have none.
-        warmup: share of the steps in which the rate rises from 0; then it falls linearly to 0.
+        decayed_vectors: patterns (`*.norm.weight`) of names of vectors that are decayed too.
+        warmup: share of the steps in which the rate rises from 0.
+        schedule: what follows: the rate falls linearly to 0, or is constant. `delayed` is linear and one step behind,
+            so that the first step has rate 0.
+        first_epochs: epochs of a first stage, in which the parameters of `first_frozen` keep their values. Then all
+            are trained, by a new optimiser with a warm-up of its own.
+        first_frozen: prefixes of parameters' names.
         clip: largest norm of the gradient; 0 does not clip.
         bf16: compute the forward pass in bfloat16.
         patience: stop after so many epochs without a better dev score; 0 goes on to the end.
@@ -55,8 +65,13 @@ class TrainingConfig:
     accumulate: int = 1
     lr: float = 1e-4
     lr_groups: dict[str, float] = field(default_factory=dict)
+    optimiser: Literal["adamw", "uncorrected"] = "adamw"
     weight_decay: float = 0.01
+    decayed_vectors: tuple[str, ...] = ()
     warmup: float = 0.1
+    schedule: Literal["linear", "constant", "delayed"] = "linear"
+    first_epochs: int = 0
+    first_frozen: tuple[str, ...] = ()
     clip: float = 1.0
     bf16: bool = False
     patience: int = 0
@@ -75,6 +90,7 @@ class TrainingConfig:
             "accumulate": 1,
             "weight_decay": 0,
             "warmup": 0,
+            "first_epochs": 0,
             "clip": 0,
             "patience": 0,
         }
@@ -92,6 +108,19 @@ class TrainingConfig:
                 allowed="it is a share of the steps, 0 to 1",
                 todo="change it",
             )
+        if self.first_epochs >= self.epochs or bool(self.first_epochs) != bool(self.first_frozen):
+            raise ConfigError(
+                f"training settings 'first_epochs' = {self.first_epochs} of {self.epochs} and 'first_frozen' = "
+                f"{list(self.first_frozen)}",
+                allowed="a first stage is shorter than the whole, and something is frozen in it",
+                todo="set both or neither",
+            )
+
+    @property
+    def stages(self) -> list[range]:
+        """The epochs of each stage, counted from 0."""
+        whole = range(self.epochs)
+        return [whole[: self.first_epochs], whole[self.first_epochs :]] if self.first_epochs else [whole]
 
 
 class Task(nn.Module):
@@ -153,33 +182,46 @@ def train(task: Task, config: TrainingConfig, folder: Path) -> list[Epoch]:
     Raises:
         MissingPackageError: the packages of the extra `train` are not installed.
         CheckpointError: `folder` holds an unfinished run of other settings.
-        ConfigError: the loss is no longer a number.
+        ConfigError: the loss is no longer a number, or a setting names parameters that the model lacks.
     """
     accelerator = _accelerator(config, partial=task.partial)
-    optimiser = torch.optim.AdamW(parameter_groups(task.model, config))
+    late = _frozen_at_first(task.model, config)
     share = len(_own(task.batches(config.batch_size, torch.Generator()), accelerator))
-    steps = math.ceil(share / config.accumulate) * config.epochs
-    schedule = linear_schedule(optimiser, steps, config.warmup)
-    wrapped, optimiser = accelerator.prepare(task, optimiser)
     folder.mkdir(parents=True, exist_ok=True)
-    history, best = _resume(folder / STATE_FILE, task, optimiser, schedule, config)
+    saved = _saved(folder / STATE_FILE, config)
+    history, best = ([Epoch(**epoch) for epoch in saved["history"]], saved["best"]) if saved else ([], {})
+    if saved:
+        task.model.load_state_dict(saved["model"])
+        logger.info("going on after epoch %d of %d", len(history), config.epochs)
     with _Log(folder, accelerator, share * config.epochs, len(history) * share) as log:
-        while len(history) < config.epochs and not _stopped(history, config.patience):
-            number = len(history) + 1
-            torch.manual_seed(config.seed * 1000 + number)
-            generator = torch.Generator().manual_seed(config.seed * 1000 + number)
-            batches = _own(task.batches(config.batch_size, generator), accelerator)
-            started = time.monotonic()
-            task.train()
-            loss = _epoch(wrapped, task, batches, optimiser, schedule, accelerator, config, log, number)
-            task.eval()
-            epoch = Epoch(number, loss, time.monotonic() - started, task.evaluate())
-            if not history or epoch.key > max(before.key for before in history):
-                best = {name: tensor.detach().cpu().clone() for name, tensor in task.model.state_dict().items()}
-            history.append(epoch)
-            log.epoch(epoch)
-            if accelerator.is_main_process:
-                _save(folder / STATE_FILE, task, optimiser, schedule, config, history, best)
+        for stage in config.stages:
+            if len(history) >= stage.stop or _stopped(history, config.patience):
+                continue
+            for parameter in late:
+                parameter.requires_grad_(stage.start > 0)
+            optimiser = new_optimiser(task.model, config)
+            schedule = new_schedule(optimiser, math.ceil(share / config.accumulate) * len(stage), config)
+            accelerator.free_memory()
+            wrapped, optimiser = accelerator.prepare(task, optimiser)
+            if saved and len(history) > stage.start:
+                optimiser.load_state_dict(saved["optimiser"])
+                schedule.load_state_dict(saved["schedule"])
+            while len(history) < stage.stop and not _stopped(history, config.patience):
+                number = len(history) + 1
+                torch.manual_seed(config.seed * 1000 + number)
+                generator = torch.Generator().manual_seed(config.seed * 1000 + number)
+                batches = _own(task.batches(config.batch_size, generator), accelerator)
+                started = time.monotonic()
+                task.train()
+                loss = _epoch(wrapped, task, batches, optimiser, schedule, accelerator, config, log, number)
+                task.eval()
+                epoch = Epoch(number, loss, time.monotonic() - started, task.evaluate())
+                if not history or epoch.key > max(before.key for before in history):
+                    best = {name: tensor.detach().cpu().clone() for name, tensor in task.model.state_dict().items()}
+                history.append(epoch)
+                log.epoch(epoch)
+                if accelerator.is_main_process:
+                    _save(folder / STATE_FILE, task, optimiser, schedule, config, history, best)
     task.model.load_state_dict(best)
     if accelerator.is_main_process:
         (folder / STATE_FILE).unlink(missing_ok=True)
@@ -225,6 +267,31 @@ def _epoch(
     return total / max(len(batches), 1)
 
 
+def _frozen_at_first(model: nn.Module, config: TrainingConfig) -> list[nn.Parameter]:
+    """The parameters that the first stage does not train and the second does.
+
+    Raises:
+        ConfigError: a prefix names none.
+    """
+    found: dict[str, nn.Parameter] = {}
+    for prefix in config.first_frozen:
+        named = {n: p for n, p in model.named_parameters() if n.startswith(prefix) and p.requires_grad}
+        if not named:
+            raise ConfigError(
+                f"training setting 'first_frozen' names {prefix!r}",
+                allowed="a prefix of the names of parameters that are trained",
+                todo="correct the prefix",
+            )
+        found |= named
+    return list(found.values())
+
+
+def new_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """The optimiser of what is trainable, with nothing in its memory."""
+    groups = parameter_groups(model, config)
+    return torch.optim.AdamW(groups) if config.optimiser == "adamw" else UncorrectedAdamW(groups)
+
+
 def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
     """The trainable parameters, by learning rate and weight decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -233,17 +300,30 @@ def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str,
             continue
         prefixes = [prefix for prefix in config.lr_groups if name.startswith(prefix)]
         lr = config.lr_groups[max(prefixes, key=len)] if prefixes else config.lr
-        decay = config.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((lr, decay), []).append(parameter)
+        decayed = parameter.ndim > 1 or any(fnmatchcase(name, pattern) for pattern in config.decayed_vectors)
+        groups.setdefault((lr, config.weight_decay if decayed else 0.0), []).append(parameter)
     return [{"params": found, "lr": lr, "weight_decay": decay} for (lr, decay), found in groups.items()]
 
 
-def linear_schedule(optimiser: torch.optim.Optimizer, steps: int, warmup: float) -> torch.optim.lr_scheduler.LambdaLR:
-    """Rise linearly from 0 over the first `warmup` share of `steps`, then fall linearly to 0."""
+def new_schedule(
+    optimiser: torch.optim.Optimizer, steps: int, config: TrainingConfig
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """The rate over the `steps` of a stage."""
+    if config.schedule == "delayed":
+        return torch.optim.lr_scheduler.LambdaLR(optimiser, partial(delayed, steps=steps, warmup=config.warmup))
+    return linear_schedule(optimiser, steps, config.warmup, falls=config.schedule == "linear")
+
+
+def linear_schedule(
+    optimiser: torch.optim.Optimizer, steps: int, warmup: float, *, falls: bool = True
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Rise linearly from 0 over the first `warmup` share of `steps`, then fall linearly to 0, or stay."""
     rising = max(round(steps * warmup), 1)
 
     def factor(step: int) -> float:
-        return (step + 1) / rising if step < rising else max(steps - step, 0) / max(steps - rising, 1)
+        if step < rising:
+            return (step + 1) / rising
+        return max(steps - step, 0) / max(steps - rising, 1) if falls else 1.0
 
     return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
@@ -295,29 +375,18 @@ def _save(
     path.with_suffix(".part").replace(path)
 
 
-def _resume(
-    path: Path,
-    task: Task,
-    optimiser: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LambdaLR,
-    config: TrainingConfig,
-) -> tuple[list[Epoch], dict[str, Tensor]]:
-    """Take up the run that `path` holds, if there is one."""
+def _saved(path: Path, config: TrainingConfig) -> dict[str, Any] | None:
+    """The run that `path` holds, if there is one."""
     if not path.exists():
-        return [], {}
-    state = torch.load(path, map_location="cpu", weights_only=True)
+        return None
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     if state["config"] != asdict(config):
         raise CheckpointError(
             f"{path} holds an unfinished run of other settings",
             allowed="a run goes on with the settings that it began with",
             todo="choose another output folder or delete the file",
         )
-    task.model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    schedule.load_state_dict(state["schedule"])
-    history = [Epoch(**epoch) for epoch in state["history"]]
-    logger.info("going on after epoch %d of %d", len(history), config.epochs)
-    return history, state["best"]
+    return state
 
 
 class _Log:

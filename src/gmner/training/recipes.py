@@ -16,6 +16,7 @@ from gmner.training.ofa import OFAEntailRecipe, OFAGroundRecipe
 from gmner.training.recipe import Recipe
 from gmner.training.recognise import RecogniseRecipe
 from gmner.training.seqtr import SeqTRRecipe
+from gmner.training.umgf import UMGFRecipe
 from gmner.training.umt import UMTRecipe
 
 RECIPES: Final[Mapping[str, type[Any]]] = {
@@ -29,6 +30,7 @@ RECIPES: Final[Mapping[str, type[Any]]] = {
     "ofa-ground": OFAGroundRecipe,
     "recognise": RecogniseRecipe,
     "seqtr": SeqTRRecipe,
+    "umgf": UMGFRecipe,
     "umt": UMTRecipe,
 }
 

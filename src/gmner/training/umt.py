@@ -31,8 +31,8 @@ class Batch(NamedTuple):
 class UMTTask(Task):
     """Recognition on posts with gold entities; the dev score that chooses the epoch is MNER F1 in percent.
 
-    The published runs step with BertAdam (no bias correction, every tensor clipped by itself, the CRFs decayed) and
-    a rate that turns negative at the end (specs/umt.md, section 5); this house has one loop, with AdamW.
+    The published runs clip the gradient of every tensor by itself, and their rate jumps behind the warm-up and turns
+    negative at the end (specs/umt.md, section 5); this house has one loop, which does neither.
     """
 
     model: UMT

@@ -1,6 +1,6 @@
-"""AdamW without bias correction, and a linear schedule that begins anew with a stage (specs/mqspn.md, section 8)."""
+"""AdamW without bias correction, and the linear schedule that goes with it (specs/mqspn.md, section 8)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -49,17 +49,13 @@ class UncorrectedAdamW(Optimizer):
         return loss
 
 
-def stage_factors(stages: Sequence[int], warmup: float) -> list[float]:
-    """The factors of the learning rate, update by update, of stages of so many updates.
+def delayed(step: int, *, steps: int, warmup: float) -> float:
+    """The factor of the learning rate of a `step` out of `steps`, the first of which has none.
 
-    In each stage of n updates the factor rises linearly from 0 over the first `warmup` n, which need not be whole, and
-    falls linearly to 0: k / w below w = `warmup` n, then (n - k) / (n - w). The first update of a stage has factor 0.
+    It rises linearly over the first `warmup` x `steps`, which need not be whole, and falls linearly to 0.
 
-    >>> stage_factors([4], 0.5)
-    [0.0, 0.5, 1.0, 0.5]
+    >>> [delayed(step, steps=4, warmup=0.5) for step in range(5)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    factors = []
-    for n in stages:
-        w = warmup * n
-        factors += [k / w if k < w else (n - k) / (n - w) for k in range(n)]
-    return factors
+    rising = warmup * steps
+    return step / rising if step < rising else (steps - step) / max(steps - rising, 1)

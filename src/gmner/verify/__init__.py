@@ -23,6 +23,10 @@ CHECKS: Final[Mapping[str, Callable[[Fixture], list[Comparison]]]] = {
 }
 
 
+FORMS: Final = (".safetensors", ".json")
+"""How the names of fixtures end."""
+
+
 class Verification(NamedTuple):
     """What was compared, and the outputs of the file that the model has no check for."""
 
@@ -32,7 +36,28 @@ class Verification(NamedTuple):
     @property
     def passed(self) -> bool:
         """Whether all that was compared came within the tolerance."""
-        return all(comparison.within for comparison in self.comparisons)
+        return self.within == len(self.comparisons)
+
+    @property
+    def within(self) -> int:
+        """How many came within."""
+        return sum(comparison.within for comparison in self.comparisons)
+
+
+def fixtures(path: Path) -> list[Path]:
+    """The fixtures of a folder in the order of their names; a file is itself.
+
+    Raises:
+        CheckpointError: the folder has none.
+    """
+    found = sorted(file for file in path.iterdir() if file.suffix in FORMS) if path.is_dir() else [path]
+    if not found:
+        raise CheckpointError(
+            f"{path} holds no fixture",
+            allowed=f"fixtures are files that end in {' or '.join(FORMS)}",
+            todo="name the folder of one model's fixtures, or one of them",
+        )
+    return found
 
 
 def verify(model: str, path: Path) -> Verification:
@@ -47,7 +72,7 @@ def verify(model: str, path: Path) -> Verification:
     fixture = read_fixture(path)
     try:
         comparisons = CHECKS[model](fixture)
-    except (RuntimeError, ValueError, IndexError) as error:
+    except (RuntimeError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         reason = str(error).partition("\n")[0]
         raise _misfit(path, model, f"its tensors can not be computed with ({reason})") from error
     if not comparisons:

@@ -1,5 +1,6 @@
-"""ALBEF against a fixture: every state from the patches to the losses, positions, pictures and their augmentation."""
+"""ALBEF against a fixture: every state from the patches to the losses, positions, pictures, augmentation; or texts."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -8,21 +9,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gmner.models.albef.augment import OPERATIONS
-from gmner.models.albef.codec import squeeze
+from gmner.models.albef.codec import ALBEFCodec, clean, squeeze
 from gmner.models.albef.config import ALBEFConfig, TextSize, VisionSize
 from gmner.models.albef.distillation import distilled_loss, follow, new_teacher
 from gmner.models.albef.model import ALBEF, Texts
 from gmner.models.albef.weights import from_published
 from gmner.nn.crops import normalise
 from gmner.nn.vit import resize_positions
-from gmner.verify.fixture import EXACT, Comparison, Fixture, Tolerance, compare
+from gmner.verify.fixture import EXACT, Comparison, Fixture, Tolerance, compare, same
 
 OPENCV: Final = Tolerance(abs=2)
 """Levels by which versions of OpenCV differ in shears and turns."""
 
 
 def checks(fixture: Fixture) -> list[Comparison]:
-    """Every output. A file may hold those of the network, or those of pictures, or both."""
+    """Every output. A file may hold those of the network, or those of pictures, or both; or cases of texts."""
+    if "vocab" in fixture.facts:
+        return list(_texts(fixture))
     expected = fixture.under("output/")
     ours = _picture_outputs(fixture)
     if not expected.keys() <= ours.keys():
@@ -91,6 +94,23 @@ def _network_outputs(model: ALBEF, fixture: Fixture) -> dict[str, Tensor]:
         "momentum_cls_weight_after_update": teacher.state_dict()["classifier.2.weight"],
         "momentum_logits_after_update": taught,
     }
+
+
+def _texts(fixture: Fixture) -> Iterator[Comparison]:
+    """Texts as they are cleaned, and a batch of them as sub-words."""
+    import transformers
+
+    for number, case in enumerate(fixture.facts["cases"]):
+        yield same(f"cases/{number}", clean(case["caption"], case["max_words"], glue_brackets=True), case["out"])
+    batch = fixture.facts["batch"]
+    vocabulary = {piece: number for number, piece in enumerate(fixture.facts["vocab"])}
+    config = ALBEFConfig(max_words=30, glue_brackets=True)
+    codec = ALBEFCodec(config, transformers.BertTokenizer(vocab=vocabulary))
+    texts = codec.batch(codec.encode(batch["captions"]))
+    cleaned = [clean(text, config.max_words, glue_brackets=True) for text in batch["captions"]]
+    yield same("batch/cleaned", cleaned, batch["cleaned"])
+    yield same("batch/input_ids", texts.pieces.tolist(), batch["input_ids"])
+    yield same("batch/attention_mask", texts.present.long().tolist(), batch["attention_mask"])
 
 
 def _picture_outputs(fixture: Fixture) -> dict[str, Tensor]:

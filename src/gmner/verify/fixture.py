@@ -51,6 +51,12 @@ def compare(output: str, ours: Tensor, expected: Tensor, tolerance: Tolerance) -
     return Comparison(output, largest, tolerance, within=bool((differences <= limits).all()))
 
 
+def same(output: str, ours: object, expected: object) -> Comparison:
+    """Texts, flags, whole numbers or lists of them, however nested: no difference, or an infinite one."""
+    alike = ours == expected
+    return Comparison(output, 0.0 if alike else float("inf"), EXACT, within=alike)
+
+
 @dataclass(frozen=True)
 class Fixture:
     """The tensors of a file by their full names (`weight/...`, `input/...`, `output/...`) and its JSON text.

@@ -16,6 +16,7 @@ from gmner.models.h_index.sequences import read_sequence
 from gmner.models.h_index.weights import from_published
 from gmner.nn.attention import KeysValues
 from gmner.nn.regions import PLACE
+from gmner.verify import h_index_cases
 from gmner.verify.fixture import EXACT, Comparison, Fixture, compare
 
 INTEGERS = ("cross_attention_mask", "generated", "generated_limited", "generated_region", "limits_of_generated_limited",
@@ -34,7 +35,9 @@ PAIRS = {"expected_pairs": True, "expected_pairs_if_region_is_read_one_step_late
 
 
 def checks(fixture: Fixture) -> list[Comparison]:
-    """Every output, and the entities and counts that the file's text holds."""
+    """Every output, and the entities and counts that the file's text holds; or every case."""
+    if "cases" in fixture.facts:
+        return h_index_cases.checks(fixture)
     model = network(fixture)
     source, targets = read_inputs(fixture, model.config)
     ours = _outputs(model, source, targets, fixture)

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gmner.errors import UnknownNameError
@@ -20,7 +20,7 @@ from gmner.models.mqspn.decoding import RELEASED_DECODING, decode
 from gmner.models.mqspn.outputs import IMPOSSIBLE, TYPES, Gold, Outputs
 from gmner.models.mqspn.released import ReleasedConfig, ReleasedMQSPN, Sight, States, visibility
 from gmner.models.mqspn.weights import from_published, published_name
-from gmner.training.uncorrected import UncorrectedAdamW, stage_factors
+from gmner.training.loop import TrainingConfig, new_optimiser, new_schedule
 from gmner.types import ENTITY_TYPES, Box
 from gmner.verify.fixture import EXACT, Comparison, Fixture, Tolerance, compare
 
@@ -327,31 +327,36 @@ def _rows(items: list[released_data.Item]) -> list[list[int]]:
 
 
 def _optim(fixture: Fixture) -> list[Comparison]:
-    epochs, split = int(fixture.number("epochs")), int(fixture.number("split_epoch"))
-    updates = int(fixture.number("updates_per_epoch"))
-    stages = [split * updates, (epochs - split) * updates]
-    factors = stage_factors(stages, fixture.number("warmup"))
-    parameters = [fixture[f"input/{name}"].clone() for name in ("decay_param", "no_decay_param")]
-    gradients = [fixture[f"input/grads_{name}"] for name in ("decay", "no_decay")]
-    lr, decay = fixture.number("lr"), fixture.number("weight_decay")
-    traces: list[list[Tensor]] = [[], []]
-    for update, factor in enumerate(factors):
-        if update in (0, stages[0]):  # the state is cleared at the stage
-            optimiser = UncorrectedAdamW(
-                [{"params": [p], "weight_decay": d} for p, d in zip(parameters, (decay, 0.0), strict=True)],
-                betas=tuple(fixture.facts["config"]["betas"]),
-                eps=fixture.number("eps"),
-            )
-        for group, parameter, gradient in zip(optimiser.param_groups, parameters, gradients, strict=True):
-            group["lr"], parameter.grad = lr * factor, gradient[update]
-        optimiser.step()
-        for parameter, trace in zip(parameters, traces, strict=True):
-            trace.append(parameter.clone())
-    ours = {
-        "lr_factor": torch.tensor(factors, dtype=torch.float64),
-        "decay_param": torch.stack(traces[0]),
-        "no_decay_param": torch.stack(traces[1]),
-    }
+    """Two parameters through both stages of a training, by the loop's own optimisers and rates."""
+    config = TrainingConfig(
+        epochs=int(fixture.number("epochs")),
+        lr=fixture.number("lr"),
+        optimiser="uncorrected",
+        weight_decay=fixture.number("weight_decay"),
+        warmup=fixture.number("warmup"),
+        schedule="delayed",
+        first_epochs=int(fixture.number("split_epoch")),
+        first_frozen=("elsewhere",),  # both parameters are trained in both stages
+    )
+    names = ("decay", "no_decay")
+    model = nn.ParameterDict({f"{name}_param": nn.Parameter(fixture[f"input/{name}_param"].clone()) for name in names})
+    gradients = {f"{name}_param": fixture[f"input/grads_{name}"] for name in names}
+    traces: dict[str, list[Tensor]] = {name: [] for name in gradients}
+    factors: list[float] = []
+    for stage in config.stages:
+        optimiser = new_optimiser(model, config)
+        steps = int(fixture.number("updates_per_epoch")) * len(stage)
+        schedule = new_schedule(optimiser, steps, config)
+        for _ in range(steps):
+            for name, parameter in model.items():
+                parameter.grad = gradients[name][len(factors)]
+            factors.append(float(schedule.get_last_lr()[0]) / config.lr)
+            optimiser.step()
+            schedule.step()
+            for name, parameter in model.items():
+                traces[name].append(parameter.detach().clone())
+    ours = {"lr_factor": torch.tensor(factors, dtype=torch.float64)}
+    ours |= {name: torch.stack(trace) for name, trace in traces.items()}
     return [compare(name, tensor, fixture[f"output/{name}"], fixture.tolerance) for name, tensor in ours.items()]
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch import Tensor
 
 from gmner.errors import CheckpointError
 from gmner.geometry import box_iou
@@ -18,7 +17,7 @@ from gmner.models.ofa.config import BOS, EOS, SIZES, Released
 from gmner.models.ofa.vocabulary import read_vocabulary
 from gmner.training.loop import linear_schedule
 from gmner.types import Box
-from gmner.verify.fixture import EXACT, Comparison, Fixture, Tolerance, compare
+from gmner.verify.fixture import EXACT, Comparison, Fixture, Tolerance, compare, same
 
 FORMAT: Final = "ofa_text_v1"
 FOLDER: Final = "GMNER_OFA_VOCABULARY"
@@ -42,11 +41,11 @@ def checks(fixture: Fixture) -> list[Comparison]:
     return [
         *_vocabulary(entail, fixture.facts["vocabulary"]),
         *(
-            _same(f"tokenise/{number}", vocabulary.encode([case["text"]])[0], case["ids"])
+            same(f"tokenise/{number}", vocabulary.encode([case["text"]])[0], case["ids"])
             for number, case in enumerate(fixture.facts["tokenise"])
         ),
         *(
-            _same(f"pre_caption/{number}", clean(case["raw"], case["max_words"]), case["cleaned"])
+            same(f"pre_caption/{number}", clean(case["raw"], case["max_words"]), case["cleaned"])
             for number, case in enumerate(fixture.facts["pre_caption"])
         ),
         *(c for number, case in enumerate(fixture.facts["ve"]) for c in _entailment(f"ve/{number}", entail, case)),
@@ -80,13 +79,9 @@ def _folder(fixture: Fixture) -> Traversable:
     return zipfile.Path(archive) / "ofa_vocab"
 
 
-def _same(name: str, ours: Any, expected: Any) -> Comparison:
-    """Texts and whole numbers are the same or not."""
-    return compare(name, _tensor(ours), _tensor(expected), EXACT)
-
-
-def _tensor(value: Any) -> Tensor:
-    return torch.tensor([ord(sign) for sign in value] if isinstance(value, str) else value)
+def _equal(name: str, ours: Any, expected: Any) -> Comparison:
+    """Numbers that are the same in float32."""
+    return compare(name, torch.tensor(ours), torch.tensor(expected), EXACT)
 
 
 def _vocabulary(codec: OFACodec, case: dict[str, Any]) -> list[Comparison]:
@@ -102,8 +97,8 @@ def _vocabulary(codec: OFACodec, case: dict[str, Any]) -> list[Comparison]:
         "bin_999": config.first_bin + config.bins - 1,
     }
     answers = dict(zip(("no", "yes", "maybe"), codec.answers.answers, strict=True))
-    return [_same(f"vocabulary/{name}", ours, case[name]) for name, ours in layout.items()] + [
-        _same(f"vocabulary/{name}", ours, case["answers"][name]) for name, ours in answers.items()
+    return [same(f"vocabulary/{name}", ours, case[name]) for name, ours in layout.items()] + [
+        same(f"vocabulary/{name}", list(ours), case["answers"][name]) for name, ours in answers.items()
     ]
 
 
@@ -117,16 +112,16 @@ def _entailment(name: str, codec: OFACodec, case: dict[str, Any]) -> list[Compar
     written, target = codec.answered(prompt, answer)
     allowed = {str(len(prompt) - 1 + place): codec.answers.successors(answer[:place]) for place in range(2)}
     compared = [
-        _same(f"{name}/cleaned_hypothesis", codec.clean(case["hypothesis"]), case["cleaned_hypothesis"]),
-        _same(f"{name}/source", source, case["source"]),
-        _same(f"{name}/decoder_prompt", prompt, case["decoder_prompt"]),
-        _same(f"{name}/prev_output_tokens", written, case["prev_output_tokens"]),
-        _same(f"{name}/target", target, case["target"]),
+        same(f"{name}/cleaned_hypothesis", codec.clean(case["hypothesis"]), case["cleaned_hypothesis"]),
+        same(f"{name}/source", source, case["source"]),
+        same(f"{name}/decoder_prompt", prompt, case["decoder_prompt"]),
+        same(f"{name}/prev_output_tokens", written, case["prev_output_tokens"]),
+        same(f"{name}/target", target, case["target"]),
     ]
     if "cleaned_caption" in case:
-        compared.append(_same(f"{name}/cleaned_caption", codec.clean(case["caption"]), case["cleaned_caption"]))
+        compared.append(same(f"{name}/cleaned_caption", codec.clean(case["caption"]), case["cleaned_caption"]))
     for place, tokens in case["constraint_allowed"].items():
-        compared.append(_same(f"{name}/constraint_allowed/{place}", allowed.get(place, []), sorted(tokens)))
+        compared.append(same(f"{name}/constraint_allowed/{place}", allowed.get(place, []), sorted(tokens)))
     return compared
 
 
@@ -136,22 +131,22 @@ def _grounding(name: str, codec: OFACodec, halves: OFACodec, case: dict[str, Any
     tokens = codec.bins(box, *size)
     view = codec.pixels([codec.view(torch.zeros(size[1], size[0], 3, dtype=torch.uint8).numpy())])
     return [
-        _same(f"{name}/source", codec.grounding_sources([case["text"]])[0], case["source"]),
-        _same(f"{name}/target", [*tokens, EOS], case["target"]),
-        _same(f"{name}/prev_output_tokens", [BOS, *tokens], case["prev_output_tokens"]),
-        _same(f"{name}/patch_shape", list(view.shape[1:]), case["patch_shape"]),
-        _same(f"{name}/w_resize_ratio", codec.ratios(*size)[0], case["w_resize_ratio"]),
-        _same(f"{name}/h_resize_ratio", codec.ratios(*size)[1], case["h_resize_ratio"]),
-        _same(f"{name}/score_iou_ge_0.5", _right(codec.corners(tokens, *size), box), case["score_iou_ge_0.5"]),
-        _same(f"{name}/decoded_box_fp32", codec.corners(tokens, *size), case["decoded_box_fp32"]),
-        _same(f"{name}/decoded_box_fp16_flag", halves.corners(tokens, *size), case["decoded_box_fp16_flag"]),
+        same(f"{name}/source", codec.grounding_sources([case["text"]])[0], case["source"]),
+        same(f"{name}/target", [*tokens, EOS], case["target"]),
+        same(f"{name}/prev_output_tokens", [BOS, *tokens], case["prev_output_tokens"]),
+        same(f"{name}/patch_shape", list(view.shape[1:]), case["patch_shape"]),
+        _equal(f"{name}/w_resize_ratio", codec.ratios(*size)[0], case["w_resize_ratio"]),
+        _equal(f"{name}/h_resize_ratio", codec.ratios(*size)[1], case["h_resize_ratio"]),
+        _equal(f"{name}/score_iou_ge_0.5", _right(codec.corners(tokens, *size), box), case["score_iou_ge_0.5"]),
+        _equal(f"{name}/decoded_box_fp32", codec.corners(tokens, *size), case["decoded_box_fp32"]),
+        _equal(f"{name}/decoded_box_fp16_flag", halves.corners(tokens, *size), case["decoded_box_fp16_flag"]),
     ]
 
 
 def _overlap(name: str, codec: OFACodec, case: dict[str, Any]) -> list[Comparison]:
     box = codec.corners([codec.config.first_bin + place for place in case["bins"]], case["width"], case["height"])
     right = _right(box, Box(*case["reference_box"]))
-    return [_same(f"{name}/box", box, case["box"]), _same(f"{name}/score", right, case["score"])]
+    return [_equal(f"{name}/box", box, case["box"]), _equal(f"{name}/score", right, case["score"])]
 
 
 def _right(box: Box, gold: Box) -> float:
@@ -162,7 +157,7 @@ def _picture(name: str, codec: OFACodec, png: str, case: dict[str, Any]) -> list
     [pixels] = codec.pixels([codec.view(open_image(base64.b64decode(png)))])
     probes = torch.stack([pixels[:, probe["y"], probe["x"]] for probe in case["probes"]])
     return [
-        _same(f"{name}/shape", list(pixels.shape), case["shape"]),
+        same(f"{name}/shape", list(pixels.shape), case["shape"]),
         compare(f"{name}/channel_mean", pixels.mean((1, 2)), torch.tensor(case["channel_mean"]), MOMENTS),
         compare(f"{name}/channel_std", pixels.std((1, 2)), torch.tensor(case["channel_std"]), MOMENTS),
         compare(f"{name}/probes", probes, torch.tensor([probe["rgb"] for probe in case["probes"]]), PIXELS),

@@ -14,6 +14,7 @@ from gmner.models.seqtr.model import Pairs, Scene, SeqTR
 from gmner.models.seqtr.text import Vocabulary
 from gmner.models.seqtr.weights import POSITIONS, TASKS, from_published
 from gmner.types import Box
+from gmner.verify import seqtr_cases
 from gmner.verify.fixture import EXACT, Comparison, Fixture, Tolerance, compare
 
 PREFIXES: Final[dict[Mode, str]] = {"boxes": "det", "masks": "seg", "both": "multi"}
@@ -22,7 +23,9 @@ EXACTLY: Final = ("tokens", "targets", "mask")
 
 
 def checks(fixture: Fixture) -> list[Comparison]:
-    """Every output, and our pictures beside the given ones."""
+    """Every output, and our pictures beside the given ones; or every case."""
+    if "cases" in fixture.facts:
+        return seqtr_cases.checks(fixture)
     ours = _outputs(fixture)
     pictures = compare("img_uint8_rgb_nchw", ours["img_uint8_rgb_nchw"], fixture["input/img_uint8_rgb_nchw"], EXACT)
     return [pictures] + [

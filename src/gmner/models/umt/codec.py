@@ -1,51 +1,35 @@
 """Posts to tensors and tensors to entities, for training and inference alike."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from gmner.errors import ImageError, TextError
+from gmner.errors import ImageError
 from gmner.image import Picture
-from gmner.models.umt.config import CONTINUATION, FIRST, LABELS, LAST, SPAN_LABELS, UMTConfig, span_label
+from gmner.models.umt.config import LABELS, SPAN_LABELS, UMTConfig, span_label
 from gmner.models.umt.model import UMT, Labels, Posts, fusion_feature
-from gmner.models.umt.pixels import SIDE, View, middle, normalise, random_piece
-from gmner.tagging import OUTSIDE, read_bio, to_entity, to_token_span, word_offsets, write_bio
+from gmner.models.umt.pixels import random_piece
+from gmner.nn.batching import in_batches
+from gmner.nn.imagenet import SIDE, View, middle, normalise
+from gmner.nn.piece_labels import PieceLabels, Sentence
 from gmner.types import Entity, Example
 
 T = TypeVar("T")
 
-COLUMN: Final = {label: column for column, label in enumerate(LABELS)}
+PIECES: Final = PieceLabels(LABELS)
 SPAN_COLUMN: Final = torch.tensor([SPAN_LABELS.index(span_label(label)) for label in LABELS])
 """The span label of every label."""
 
-WORD_LABELS: Final = [label for label in LABELS if label[:2] in (OUTSIDE, "B-", "I-")]
-POSSIBLE: Final = torch.tensor(
-    [[other in WORD_LABELS if label == OUTSIDE else other == label for other in LABELS] for label in LABELS]
-)
-"""Row by row: which labels may stand where the frame of a sentence (see `Encoded`) has this label."""
 
-_IMPOSSIBLE: Final = -1e9
+class Encoded(NamedTuple):
+    """One post as numbers."""
 
-
-@dataclass(frozen=True)
-class Encoded:
-    """One post as numbers.
-
-    `pieces` are the sub-words with special tokens, `frame` their label columns if there were no entity: [CLS], O for
-    the first piece of each word, X for the others, [SEP]. `first` says where each word's first piece stands; None for
-    a word that the network does not see.
-    """
-
-    example: Example
-    offsets: list[tuple[int, int]]
-    pieces: list[int]
-    frame: list[int]
-    first: list[int | None]
+    sentence: Sentence
     view: View
 
 
@@ -68,40 +52,11 @@ class UMTCodec:
             TextError: a sentence has more sub-words than the window. The `released` setting cuts it instead.
             ImageError: in the `released` setting, a picture is small or missing and there is no `stand_in`.
         """
-        offsets = [word_offsets(example) for example in examples]
-        words = [[e.text[s:t] for s, t in spans] for e, spans in zip(examples, offsets, strict=True)]
-        known = self._pieces({word for row in words for word in row})
+        sentences = PIECES.sentences(self.tokenizer, examples, self.config.window, released=self.config.released)
         return [
-            self._encode(example, spans, [known[word] for word in row], self._view(example, picture))
-            for example, spans, row, picture in zip(examples, offsets, words, pictures, strict=True)
+            Encoded(sentence, self._view(sentence.example, picture))
+            for sentence, picture in zip(sentences, pictures, strict=True)
         ]
-
-    def _encode(self, example: Example, offsets: list[tuple[int, int]], words: list[list[int]], view: View) -> Encoded:
-        pieces, frame = [self.tokenizer.cls_token_id], [COLUMN[FIRST]]
-        first: list[int | None] = []
-        for word in words:
-            first.append(len(pieces) if word else None)
-            pieces += word
-            frame += [COLUMN[OUTSIDE], *[COLUMN[CONTINUATION]] * (len(word) - 1)][: len(word)]
-        room = self.config.window - 1
-        if len(pieces) > room and not self.config.released:
-            raise TextError(
-                f"the text of post {example.id!r} has {len(pieces) - 1:,} sub-words",
-                allowed=f"UMT reads at most {room - 1:,}",
-                todo="split the text into several posts",
-            )
-        first = [position if position is not None and position < room else None for position in first]
-        pieces = [*pieces[:room], self.tokenizer.sep_token_id]
-        return Encoded(example, offsets, pieces, [*frame[:room], COLUMN[LAST]], first, view)
-
-    def _pieces(self, words: set[str]) -> dict[str, list[int]]:
-        """Sub-words of each distinct word; the tokenizer's clean-up leaves none of some."""
-        if not words:
-            return {}
-        distinct = sorted(words)
-        encoded = self.tokenizer(distinct, add_special_tokens=False, verbose=False)["input_ids"]
-        absent = [] if self.config.released else [self.tokenizer.unk_token_id]
-        return {word: ids or absent for word, ids in zip(distinct, encoded, strict=True)}
 
     def _view(self, example: Example, picture: Picture | None) -> View:
         if not self.config.released:
@@ -117,8 +72,8 @@ class UMTCodec:
 
     def batch(self, encoded: Sequence[Encoded], length: int | None = None) -> Posts:
         """Posts padded to `length` sub-words, or to the longest of them."""
-        pieces = _pad([item.pieces for item in encoded], length, self.tokenizer.pad_token_id)
-        lengths = torch.tensor([len(item.pieces) for item in encoded])
+        pieces = _pad([item.sentence.pieces for item in encoded], length, self.tokenizer.pad_token_id)
+        lengths = torch.tensor([len(item.sentence.pieces) for item in encoded])
         return Posts(
             pieces=pieces,
             segments=torch.zeros_like(pieces),
@@ -132,16 +87,7 @@ class UMTCodec:
         Every entity begins with B-. Released training keeps an I- that continues nothing as the file has it (186 of
         them in the train split of Twitter-2015).
         """
-        rows = []
-        for item in encoded:
-            row = list(item.frame)
-            found = (to_token_span(entity, item.offsets) for entity in item.example.entities or ())
-            tags = write_bio([span for span in found if span is not None], len(item.first))
-            for position, tag in zip(item.first, tags, strict=True):
-                if position is not None:
-                    row[position] = COLUMN[tag]
-            rows.append(row)
-        main = _pad(rows)
+        main = _pad([PIECES.gold(item.sentence) for item in encoded])
         return Labels(main, SPAN_COLUMN[main])
 
     @torch.inference_mode()
@@ -155,7 +101,14 @@ class UMTCodec:
         word may also be given a label that no word can have (X, [CLS], [SEP], PAD); here it is no part of an entity,
         where the released evaluation counts a false one.
         """
-        return self._in_batches(lambda encoded: self._predict(model, encoded), examples, pictures, batch_size)
+
+        def compute(encoded: list[Encoded]) -> list[tuple[Entity, ...]]:
+            posts = self.batch(encoded).to(model.device)
+            sentences = [item.sentence for item in encoded]
+            emissions = model(posts).emissions
+            return PIECES.decode(model.crf, emissions, posts.attention, sentences, released=self.config.released)
+
+        return self._in_batches(compute, examples, pictures, batch_size)
 
     @torch.inference_mode()
     def features(
@@ -178,36 +131,8 @@ class UMTCodec:
         pictures: Sequence[Picture | None],
         batch_size: int,
     ) -> list[T]:
-        """`compute` of every post, in batches of sentences of similar length, in the order of `examples`."""
         encoded = self.encode(examples, pictures)
-        order = sorted(range(len(encoded)), key=lambda index: len(encoded[index].pieces))
-        results: dict[int, T] = {}
-        for start in range(0, len(order), batch_size):
-            indexes = order[start : start + batch_size]
-            results.update(zip(indexes, compute([encoded[index] for index in indexes]), strict=True))
-        return [results[index] for index in range(len(encoded))]
-
-    def _predict(self, model: UMT, encoded: list[Encoded]) -> list[tuple[Entity, ...]]:
-        posts = self.batch(encoded).to(model.device)
-        emissions = model(posts).emissions.float()
-        if not self.config.released:
-            possible = POSSIBLE[_pad([item.frame for item in encoded])]
-            emissions = emissions.masked_fill(~possible.to(model.device), _IMPOSSIBLE)
-        paths = model.crf.decode(emissions, posts.attention)
-        marginals = model.crf.marginals(emissions, posts.attention).cpu()
-        return [
-            tuple(read_entities(item, path, probabilities[range(len(path)), path].tolist()))
-            for item, path, probabilities in zip(encoded, paths, marginals, strict=True)
-        ]
-
-
-def read_entities(item: Encoded, path: Sequence[int], probabilities: Sequence[float]) -> Iterable[Entity]:
-    """The entities that a path of label columns says; `score` is the smallest probability of their words' labels."""
-    labels = [OUTSIDE if position is None else LABELS[path[position]] for position in item.first]
-    for span in read_bio([label if label in WORD_LABELS else OUTSIDE for label in labels]):
-        positions = [position for position in item.first[span.start : span.end] if position is not None]
-        score = min(probabilities[position] for position in positions)
-        yield replace(to_entity(span, item.example.text, item.offsets), score=score)
+        return in_batches(encoded, batch_size, lambda item: len(item.sentence.pieces), compute)
 
 
 def _pad(rows: Sequence[Sequence[int]], length: int | None = None, filler: int = 0) -> Tensor:

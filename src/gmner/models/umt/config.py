@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from gmner.nn.piece_labels import CONTINUATION, FIRST, LAST, PAD
+
 Fusion = Literal["mean", "cls", "flat"]
 """How the fused rows of a post become its one fusion feature, see `model.fusion_feature`."""
-
-PAD: Final = "PAD"
-CONTINUATION: Final = "X"
-FIRST: Final = "[CLS]"
-LAST: Final = "[SEP]"
 
 LABELS: Final = (PAD, "O", "B-OTHER", "I-OTHER", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC",
                  CONTINUATION, FIRST, LAST)  # fmt: skip
