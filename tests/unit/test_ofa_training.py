@@ -229,6 +229,13 @@ def test_what_is_not_there_is_pointed_at_nowhere() -> None:
     assert torch.isfinite(task(made))
 
 
+def test_questions_of_a_picture_come_a_few_at_a_time() -> None:
+    task = replace(ENTAIL, looking=Looking(passes=0, together=1)).prepare(posts(12), posts(1))
+    batches = task.batches(8, torch.Generator().manual_seed(0))
+    assert sorted(index for batch in batches for index in batch) == list(range(24))
+    assert any(len({task.owners[index] for index in batch}) > 4 for batch in batches)
+
+
 def test_it_learns_to_look(tmp_path: Path) -> None:
     task = replace(GROUND, looking=Looking(pictures=8)).prepare(posts(160), posts(30, 1))
     assert train(task, TRAINING, tmp_path)[-1].scores["prec@0.5"] >= 90

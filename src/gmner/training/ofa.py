@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar, cast
 
@@ -155,12 +156,23 @@ class OFATask(Task):
 
     def batches(self, batch_size: int, generator: torch.Generator) -> list[Shown | list[int]]:
         """Pictures to look at, then numbers of questions in a random order of their pictures."""
-        order = torch.arange(len(self.owners))
+        order = list(range(len(self.owners)))
         if not self.codec.config.released.in_order:
-            ranks = torch.randperm(len(self.pictures), generator=generator)
-            order = ranks[torch.tensor(self.owners)].argsort(stable=True)
-        questions = [order[start : start + batch_size].tolist() for start in range(0, len(order), batch_size)]
+            groups = self._groups(generator)
+            order = [
+                index for rank in torch.randperm(len(groups), generator=generator).tolist() for index in groups[rank]
+            ]
+        questions = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
         return [*self._glances(generator), *questions]
+
+    def _groups(self, generator: torch.Generator) -> list[list[int]]:
+        """The questions of each picture; those who look get `looking.together` of them at a time, drawn at random."""
+        pictures = [[index for index, _ in some] for _, some in groupby(enumerate(self.owners), key=itemgetter(1))]
+        if self.looking is None or not self.looking.together:
+            return pictures
+        size = self.looking.together
+        drawn = [[some[i] for i in torch.randperm(len(some), generator=generator)] for some in pictures]
+        return [some[start : start + size] for some in drawn for start in range(0, len(some), size)]
 
     def _glances(self, generator: torch.Generator) -> list[Shown]:
         if self.looking is None:

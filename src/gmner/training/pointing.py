@@ -30,6 +30,8 @@ class Looking:
         passes: over the pictures at the beginning of each epoch, in which only words are learned, region by region.
         pointing: weight of pointing beside the loss of the answers.
         pictures: of a batch of those passes.
+        together: so many questions of one picture come in a batch together, where a picture has many: the fewer, the
+            more pictures a step sees, and the more often each is looked at. 0 asks all at once.
 
     Raises:
         ConfigError: a number out of its range.
@@ -38,9 +40,10 @@ class Looking:
     passes: int = 1
     pointing: float = 1.0
     pictures: int = 32
+    together: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("passes", 0), ("pointing", 0), ("pictures", 1)):
+        for name, least in (("passes", 0), ("pointing", 0), ("pictures", 1), ("together", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(
                     f"looking setting {name!r} is {getattr(self, name)}",
