@@ -29,7 +29,7 @@ from gmner.models.ofa.predictor import OFAEntailer, OFAGrounder
 from gmner.models.ofa.vocabulary import learn_vocabulary, read_vocabulary
 from gmner.training.loop import Task, TrainingConfig, shuffled
 from gmner.training.pictures import open_reference
-from gmner.training.pointing import Looking, corners, coverage, pointing_loss, shares, words_loss
+from gmner.training.pointing import Looking, corners, coverage, few_at_a_time, pointing_loss, shares, words_loss
 from gmner.training.recipe import Tested
 from gmner.types import Box, Example
 
@@ -158,21 +158,10 @@ class OFATask(Task):
         """Pictures to look at, then numbers of questions in a random order of their pictures."""
         order = list(range(len(self.owners)))
         if not self.codec.config.released.in_order:
-            groups = self._groups(generator)
-            order = [
-                index for rank in torch.randperm(len(groups), generator=generator).tolist() for index in groups[rank]
-            ]
+            pictures = [[index for index, _ in some] for _, some in groupby(enumerate(self.owners), key=itemgetter(1))]
+            order = few_at_a_time(pictures, self.looking.together if self.looking else 0, generator)
         questions = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
         return [*self._glances(generator), *questions]
-
-    def _groups(self, generator: torch.Generator) -> list[list[int]]:
-        """The questions of each picture; those who look get `looking.together` of them at a time, drawn at random."""
-        pictures = [[index for index, _ in some] for _, some in groupby(enumerate(self.owners), key=itemgetter(1))]
-        if self.looking is None or not self.looking.together:
-            return pictures
-        size = self.looking.together
-        drawn = [[some[i] for i in torch.randperm(len(some), generator=generator)] for some in pictures]
-        return [some[start : start + size] for some in drawn for start in range(0, len(some), size)]
 
     def _glances(self, generator: torch.Generator) -> list[Shown]:
         if self.looking is None:

@@ -8,7 +8,7 @@ Both are of training only, in the manner of Zeng et al. 2022 (X-VLM), who align 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 from gmner.errors import ConfigError
 from gmner.types import Box
+
+T = TypeVar("T")
 
 NOWHERE: Final = 0.0
 """The score of pointing nowhere, beside those of the cells."""
@@ -50,6 +52,19 @@ class Looking:
                     allowed=f"it is {least} or more",
                     todo="change it",
                 )
+
+
+def few_at_a_time(pictures: Sequence[Sequence[T]], together: int, generator: torch.Generator) -> list[T]:
+    """The questions of all pictures, `together` of one picture at a time, in a random order of these groups.
+
+    With 0 the questions of a picture stay together, in their order.
+    """
+    groups = list(pictures)
+    if together:
+        drawn = [[some[i] for i in torch.randperm(len(some), generator=generator)] for some in pictures]
+        groups = [some[start : start + together] for some in drawn for start in range(0, len(some), together)]
+    order = torch.randperm(len(groups), generator=generator).tolist()
+    return [question for index in order for question in groups[index]]
 
 
 Corners = tuple[float, float, float, float]

@@ -28,7 +28,7 @@ from gmner.models.seqtr.predictor import SeqTRGrounder
 from gmner.models.seqtr.text import Vocabulary, read_vectors
 from gmner.training.loop import Task, TrainingConfig, shuffled
 from gmner.training.pictures import open_picture
-from gmner.training.pointing import Looking, coverage, pointing_loss, shares, words_loss
+from gmner.training.pointing import Looking, coverage, few_at_a_time, pointing_loss, shares, words_loss
 from gmner.training.recipe import Tested
 from gmner.types import Box, Entity, Example, Mask, Prediction
 
@@ -134,8 +134,11 @@ class SeqTRTask(Task):
     def _draws(self, batch_size: int, generator: torch.Generator) -> list[list[Draw]]:
         order = torch.randperm(len(self.rows), generator=generator).tolist()
         if self.looking is not None:
-            ranks = dict(zip((id(self.rows[index].view) for index in order), order, strict=True))
-            order = sorted(range(len(self.rows)), key=lambda index: ranks[id(self.rows[index].view)])
+            pictures = [
+                [index for index, _ in same]
+                for _, same in groupby(enumerate(self.rows), key=lambda numbered: id(numbered[1].view))
+            ]
+            order = few_at_a_time(pictures, self.looking.together, generator)
         seeds = torch.randint(2**31, (len(self.rows),), generator=generator).tolist()
         batches: list[list[Draw]] = []
         for start in range(0, len(order), batch_size * CHUNK):
