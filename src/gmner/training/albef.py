@@ -115,6 +115,8 @@ class Batch(NamedTuple):
     named: Int64[Tensor, "masked pieces"]
     boxes: Float[Tensor, "gold 4"]
     """Where gold pairs are shown, as shares of the picture's sides; zeros where they are not."""
+    called: Float[Tensor, "gold words"]
+    """The pieces of their expressions, as distributions over those that occur."""
 
 
 class Regions(NamedTuple):
@@ -137,7 +139,18 @@ class Pointing(nn.Module):
         self.asked = nn.Linear(width, width)
         self.shown = nn.Linear(config.vision.width, width)
         self.bias = nn.Parameter(torch.zeros(len(words)))
+        self.places = {piece: place for place, piece in enumerate(words)}
         self.register_buffer("words", torch.tensor(words, dtype=torch.long))
+
+    def name(
+        self,
+        student: ALBEF,
+        patches: Float[Tensor, "regions patches width"],
+        cells: Float[Tensor, "regions patches"],
+        called: Float[Tensor, "regions words"],
+    ) -> Float[Tensor, ""]:
+        """The loss of what regions are called."""
+        return words_loss(patches, cells, called, student.text.words.weight[self.words], self.bias)
 
     def forward(
         self, asked: Float[Tensor, "pairs width"], patches: Float[Tensor, "pairs patches picture_width"]
@@ -208,10 +221,8 @@ class ALBEFTask(Task):
         return self._look(batch.posts) if isinstance(batch, Glance) else self._ask(batch)
 
     def _look(self, posts: list[Shown]) -> Regions:
-        words = [] if self.model.pointing is None else self.model.pointing.words.tolist()
-        places = {piece: place for place, piece in enumerate(words)}
         rows = [
-            (owner, corners(boxes, WHOLE), [places[piece] for piece in pieces[1:]])
+            (owner, corners(boxes, WHOLE), pieces)
             for owner, shown in enumerate(posts)
             for pieces, boxes in zip(shown.expressions, shown.regions, strict=True)
             if boxes
@@ -221,7 +232,14 @@ class ALBEFTask(Task):
             pixels=normalise(np.stack([squeeze(open_image(shown.picture), side) for shown in posts])),
             owners=torch.tensor([owner for owner, _, _ in rows]),
             boxes=torch.tensor([box for _, box, _ in rows]),
-            called=shares([words for _, _, words in rows], len(places)),
+            called=self._called([pieces for _, _, pieces in rows]),
+        )
+
+    def _called(self, expressions: Sequence[list[int]]) -> Float[Tensor, "expressions words"]:
+        """The pieces of expressions behind [CLS], as distributions over those that regions are called by."""
+        places = {} if self.model.pointing is None else self.model.pointing.places
+        return shares(
+            [[places[piece] for piece in pieces[1:] if piece in places] for pieces in expressions], len(places)
         )
 
     def _ask(self, batch: list[Drawn]) -> Batch:
@@ -247,6 +265,7 @@ class ALBEFTask(Task):
                 [[*pieces, *[UNMASKED] * (width - len(pieces))] for pieces in named], dtype=torch.long
             ).view(-1, width),
             boxes=torch.tensor([corners(boxes, WHOLE) for shown, _ in batch for boxes in shown.regions]).view(-1, 4),
+            called=self._called([row.pieces for row in gold]),
         )
 
     def _windowed(self, drawn: Drawn, draw: np.random.Generator) -> Drawn:
@@ -287,17 +306,17 @@ class ALBEFTask(Task):
         student, pointing = self.model.student, self.model.pointing
         patches = student.vision(tensors.pixels)
         grid = 2 * (math.isqrt(patches.shape[1] - 1),)
+        cells = coverage(tensors.boxes, *grid)
         if isinstance(tensors, Regions):
-            cells, naming = coverage(tensors.boxes, *grid), cast(Pointing, pointing)
-            table = student.text.words.weight[naming.words]
-            return words_loss(patches[tensors.owners, 1:], cells, tensors.called, table, naming.bias)
+            return cast(Pointing, pointing).name(student, patches[tensors.owners, 1:], cells, tensors.called)
         pairs, gold = len(tensors.labels), tensors.gold
         rows = student.read(tensors.texts, patches, tensors.owners)
         logits = student.classifier(rows[:pairs, 0]).float()
         loss = self._gold_loss(logits[:gold], tensors)
         if (looking := self.recipe.looking) is not None and pointing is not None and gold:
-            scores = pointing(rows[:gold, 0], patches[tensors.owners[:gold], 1:])
-            loss = loss + looking.pointing * pointing_loss(scores, coverage(tensors.boxes, *grid))
+            shown = patches[tensors.owners[:gold], 1:]
+            loss = loss + looking.pointing * pointing_loss(pointing(rows[:gold, 0], shown), cells)
+            loss = loss + looking.naming * pointing.name(student, shown, cells, tensors.called)
         if (plan := self.recipe.telling) is not None and self.model.naming is not None:
             # Sums over nothing are 0, means would be none: a batch may have nothing told.
             matched = F.cross_entropy(logits[gold:], tensors.labels[gold:], reduction="sum")

@@ -60,6 +60,8 @@ class Batch(NamedTuple):
     """Among which tokens each target that is no padding is chosen; all, if None."""
     boxes: Float[Tensor, "batch 4"]
     """Where what is asked for is, as shares of the picture's sides; zeros where it is not."""
+    called: Float[Tensor, "batch vocabulary"]
+    """The tokens of the expressions, as distributions."""
 
 
 class Glance(NamedTuple):
@@ -192,31 +194,36 @@ class OFATask(Task):
             pixels=self.codec.pixels([one.view for one in seen.values()]),
             owner=torch.tensor([owner for owner, _, _ in rows]),
             boxes=torch.tensor([box for _, box, _ in rows]),
-            called=shares(
-                self.codec.vocabulary.encode([f" {self.codec.clean(row.expression)}" for _, _, row in rows]),
-                self.codec.config.vocabulary,
-            ),
+            called=self._called([row for _, _, row in rows]),
         )
 
+    def _called(self, rows: Sequence[Row]) -> Float[Tensor, "rows vocabulary"]:
+        """The tokens of the rows' expressions, as distributions."""
+        texts = [f" {self.codec.clean(row.expression)}" for row in rows]
+        return shares(self.codec.vocabulary.encode(texts), self.codec.config.vocabulary)
+
     def forward(self, tensors: Glance | Batch) -> Tensor:
-        model = self.model.ofa
+        model, looking = self.model.ofa, self.looking
         grid = model.look(tensors.pixels)
-        across = grid.shape[2:]
+        cells = coverage(tensors.boxes, *grid.shape[2:])
         if isinstance(tensors, Glance):
-            cells = model.encoder.patch_norm(model.encoder.embed(grid))[tensors.owner]
-            regions = coverage(tensors.boxes, *across)
-            return words_loss(cells, regions, tensors.called, model.tokens.weight, cast(Tensor, self.model.bias))
+            return self._named(grid, cells, tensors)
         encoded = model.encode(tensors.source, grid[tensors.owner])
         states, _ = model.decode(tensors.written[:, None], model.decoder.memory(encoded))
         kept = tensors.target != PAD
         logits = model.logits(states[:, 0][kept])
         with torch.autocast(logits.device.type, enabled=False):
             loss = self.loss(logits, tensors.target[kept], tensors.allowed)
-        if self.looking is None or self.model.pointer is None:
+        if looking is None or self.model.pointer is None:
             return loss
-        cells = coverage(tensors.boxes, *across)
-        scores = self.model.pointer(encoded.states[:, : cells.shape[1]])[..., 0]
-        return loss + self.looking.pointing * pointing_loss(scores, cells)
+        pointed = pointing_loss(self.model.pointer(encoded.states[:, : cells.shape[1]])[..., 0], cells)
+        return loss + looking.pointing * pointed + looking.naming * self._named(grid, cells, tensors)
+
+    def _named(self, grid: Tensor, cells: Float[Tensor, "regions cells"], tensors: Glance | Batch) -> Tensor:
+        """The loss of the words of regions, by the vectors that patches and tokens share."""
+        model = self.model.ofa
+        patches = model.encoder.patch_norm(model.encoder.embed(grid))[tensors.owner]
+        return words_loss(patches, cells, tensors.called, model.tokens.weight, cast(Tensor, self.model.bias))
 
     def loss(
         self,
@@ -272,6 +279,7 @@ class EntailTask(OFATask):
             boxes=torch.tensor(
                 [corners(self.rows[index].boxes, self.pictures[self.owners[index]].whole) for index in batch]
             ),
+            called=self._called([self.rows[index] for index in batch]),
         )
 
     def evaluate(self) -> dict[str, float]:
@@ -318,6 +326,7 @@ class GroundTask(OFATask):
             target=pad([[*some, EOS] for some in tokens]),
             allowed=None,
             boxes=torch.tensor([corners(self.rows[index].boxes, windows[self.owners[index]]) for index in batch]),
+            called=self._called([self.rows[index] for index in batch]),
         )
 
     def loss(

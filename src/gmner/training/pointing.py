@@ -30,7 +30,8 @@ class Looking:
 
     Args:
         passes: over the pictures at the beginning of each epoch, in which only words are learned, region by region.
-        pointing: weight of pointing beside the loss of the answers.
+        naming: weight of the words beside the loss of the answers.
+        pointing: weight of pointing beside it.
         pictures: of a batch of those passes.
         together: so many questions of one picture come in a batch together, where a picture has many: the fewer, the
             more pictures a step sees, and the more often each is looked at. 0 asks all at once.
@@ -40,12 +41,13 @@ class Looking:
     """
 
     passes: int = 1
+    naming: float = 1.0
     pointing: float = 1.0
     pictures: int = 32
     together: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("passes", 0), ("pointing", 0), ("pictures", 1), ("together", 0)):
+        for name, least in (("passes", 0), ("naming", 0), ("pointing", 0), ("pictures", 1), ("together", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(
                     f"looking setting {name!r} is {getattr(self, name)}",
@@ -118,10 +120,15 @@ def words_loss(
     table: Float[Tensor, "words width"],
     bias: Float[Tensor, " words"],
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of the words that each region is called, from the mean of the cells that it covers."""
+    """Cross-entropy of the words that each region is called, from the mean of the cells that it covers.
+
+    What is nowhere, whose `targets` are all zero, is not asked for; without any region the loss is 0.
+    """
+    there = targets.sum(1) > 0
     with torch.autocast(cells.device.type, enabled=False):
-        pooled = (targets[:, None] @ cells.float())[:, 0]
-        return F.cross_entropy(F.linear(pooled, table.float(), bias.float()), called)
+        pooled = (targets[there][:, None] @ cells[there].float())[:, 0]
+        likelihoods = F.linear(pooled, table.float(), bias.float()).log_softmax(-1)
+        return -(called[there] * likelihoods).sum() / there.sum().clamp(min=1)
 
 
 def shares(words: Sequence[Sequence[int]], count: int) -> Float[Tensor, "regions words"]:

@@ -59,6 +59,8 @@ class Batch(NamedTuple):
     pairs: Pairs
     targets: Int64[Tensor, "pairs length"]
     boxes: Float[Tensor, "pairs 4"]
+    called: Float[Tensor, "pairs words"]
+    """The words of the expressions, as distributions."""
 
 
 class Glance(NamedTuple):
@@ -152,19 +154,24 @@ class SeqTRTask(Task):
 
     def _look(self, rows: list[Row]) -> Regions:
         pairs = self.codec.batch(*_by_view([row.view for row in rows], [row.reference.expression for row in rows]))
-        words = [self.codec.vocabulary.encode(row.reference.expression) for row in rows]
         return Regions(
             pixels=pairs.pixels,
             picture=pairs.picture,
             boxes=torch.tensor([row.view.frame.seen_box(row.reference.label) for row in rows]),
-            called=shares(words, len(self.codec.vocabulary.words)),
+            called=self._called(rows),
         )
 
     def _ask(self, batch: list[Draw]) -> Batch:
         views, boxes, targets = zip(*(self._sample(draw) for draw in batch), strict=True)
         expressions = [draw.row.reference.expression for draw in batch]
         pairs = self.codec.batch(*_by_view(views, expressions))
-        return Batch(pairs, torch.from_numpy(np.stack(targets)), torch.tensor(boxes))
+        called = self._called([draw.row for draw in batch])
+        return Batch(pairs, torch.from_numpy(np.stack(targets)), torch.tensor(boxes), called)
+
+    def _called(self, rows: Sequence[Row]) -> Float[Tensor, "rows words"]:
+        """The words of the rows' expressions, as distributions."""
+        words = [self.codec.vocabulary.encode(row.reference.expression) for row in rows]
+        return shares(words, len(self.codec.vocabulary.words))
 
     def _sample(self, draw: Draw) -> tuple[View, Box, Int64[np.ndarray, " length"]]:
         """What is seen, where, and the tokens to write about it."""
@@ -178,19 +185,27 @@ class SeqTRTask(Task):
         return view, box, self.codec.targets(view.frame, box, outline)
 
     def forward(self, tensors: Regions | Batch) -> Tensor:
-        model = self.model.seqtr
+        model, looking = self.model.seqtr, self.looking
         if isinstance(tensors, Regions):
-            view, naming = model.see(tensors.pixels), cast(nn.Linear, self.model.naming)
-            cells = view.flatten(2).transpose(1, 2)[tensors.picture]
-            return words_loss(cells, _coverage(tensors.boxes, tensors.pixels), tensors.called, *naming.parameters())
-        scene = model.scene(tensors.pairs)
+            return self._named(model.see(tensors.pixels), tensors.picture, tensors)
+        pairs = tensors.pairs
+        view = model.see(pairs.pixels)
+        scene = model.relate(view[pairs.picture], pairs.sizes[pairs.picture], pairs.words)
         logits = model.recite(scene, tensors.targets)
         with torch.autocast(logits.device.type, enabled=False):
             loss = model.loss(logits.float(), tensors.targets)
-        if self.looking is None or self.model.pointer is None:
+        if looking is None or self.model.pointer is None:
             return loss
         scores = self.model.pointer(scene.cells)[..., 0].masked_fill(~scene.present, OUTSIDE)
-        return loss + self.looking.pointing * pointing_loss(scores, _coverage(tensors.boxes, tensors.pairs.pixels))
+        pointed = pointing_loss(scores, _coverage(tensors.boxes, view))
+        return loss + looking.pointing * pointed + looking.naming * self._named(view, pairs.picture, tensors)
+
+    def _named(
+        self, view: Float[Tensor, "pictures channels rows columns"], picture: Tensor, tensors: Regions | Batch
+    ) -> Tensor:
+        """The loss of the words of regions."""
+        naming, cells = cast(nn.Linear, self.model.naming), view.flatten(2).transpose(1, 2)[picture]
+        return words_loss(cells, _coverage(tensors.boxes, view), tensors.called, naming.weight, naming.bias)
 
     def evaluate(self) -> dict[str, float]:
         return score(self.dev, ground(SeqTRGrounder(self.model.seqtr, self.codec), self.dev))
@@ -294,11 +309,10 @@ def _by_view(views: Sequence[View], expressions: Sequence[str]) -> tuple[list[Vi
     return [pairs[0][0] for pairs in same], [[expression for _, expression in pairs] for pairs in same]
 
 
-def _coverage(boxes: Float[Tensor, "pairs 4"], pixels: Float[Tensor, "pictures 3 high wide"]) -> Tensor:
+def _coverage(boxes: Float[Tensor, "pairs 4"], view: Float[Tensor, "pictures channels rows columns"]) -> Tensor:
     """How much of each box, in seen pixels, lies in each cell of the padded picture."""
-    high, wide = pixels.shape[2:]
-    sides = torch.tensor([wide, high] * 2, device=boxes.device)
-    return coverage(boxes / sides, high // STRIDE, wide // STRIDE)
+    rows, columns = view.shape[2:]
+    return coverage(boxes / (STRIDE * torch.tensor([columns, rows] * 2, device=boxes.device)), rows, columns)
 
 
 class Found(NamedTuple):
