@@ -170,7 +170,6 @@ def test_figures_that_are_too_hidden_are_no_gold(front: Place, expected: str) ->
         ("film",),
         (part,),
         scene,
-        figures,
         shown_figures(figures, observe(scene).sights, scene.size),
     )
     if expected == "unclear":
