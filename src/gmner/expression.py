@@ -4,16 +4,18 @@ from typing import Final, Literal
 
 from gmner.types import Entity
 
-Form = Literal["paper", "released", "expansion", "name"]
+Form = Literal["paper", "released", "expansion", "name", "typed"]
 
 FORMS: Final[dict[Form, str]] = {
     "paper": "{name} ({type}) - {expansion}",
     "released": "{name}({type})-{expansion}",
     "expansion": "{expansion}",
     "name": "{name} ({type})",
+    "typed": "{type} - {expansion}",
 }
 """How an expression is written: as the paper has it, as the released files do (their models were trained on that), and
-the two halves that the paper's Table X compares. Only `name` needs no language model."""
+the two halves that the paper's Table X compares; `typed` is for models that have seen too few names to make anything of
+them. Only `name` needs no language model."""
 
 EXPANSION_KEY: Final = "expansion"
 """The key of an entity's row (of `Entity.extra`) that holds what the name stands for, without the name."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gmner.data.drawn.annotation import Unclear, annotate
+from gmner.data.drawn.annotation import Unclear, annotate, shown_figures
 from gmner.data.drawn.cast import Part, choose_cast
 from gmner.data.drawn.chance import between, generator, happens, shuffled, weighted
 from gmner.data.drawn.colours import COLOURS, alike, shade
@@ -164,7 +164,15 @@ def test_figures_that_are_too_hidden_are_no_gold(front: Place, expected: str) ->
     scene, figures = two(front, Place(70, 40, 60, 80), (0,))
     example = Example(text="Nightglass is out", entities=(Entity("Nightglass", "OTHER", 0, 10),))
     part = Part((figures[0],), present=True)
-    post = annotate(generator(4), example, ("film",), (part,), scene, figures, observe(scene).sights)
+    post = annotate(
+        generator(4),
+        example,
+        ("film",),
+        (part,),
+        scene,
+        figures,
+        shown_figures(figures, observe(scene).sights, scene.size),
+    )
     if expected == "unclear":
         assert post == Unclear(0, half_seen=True)
     else:

@@ -448,7 +448,8 @@ def test_places_are_read_if_asked_for() -> None:
     assert not torch.allclose(here.projected, moved.projected)
 
 
-def test_it_learns_words_regions_and_types(tmp_path: Path) -> None:
+@pytest.mark.parametrize("naming", [0.0, 0.5])
+def test_it_learns_words_regions_and_types(naming: float, tmp_path: Path) -> None:
     """Colours are regions here: the sentence names one, and the candidate of this colour is it."""
     colours = {"red": 0, "green": 1, "blue": 2}
     rng = np.random.default_rng(0)
@@ -466,8 +467,8 @@ def test_it_learns_words_regions_and_types(tmp_path: Path) -> None:
     reader = codec(**sizes)
     torch.manual_seed(0)
     encoded = reader.encode(examples, [None] * 48, given)
-    task = HIndexTask(HIndex(reader.config), reader, encoded, encoded[:12])
+    task = HIndexTask(HIndex(reader.config), reader, encoded, encoded[:12], naming)
     history = train(task, TrainingConfig(epochs=30, batch_size=8, lr=4e-3), tmp_path)
     assert history[-1].loss < history[0].loss / 3
     assert max(epoch.scores["gmner_f1"] for epoch in history) > 95
-    assert predict(task.model, reader, encoded[:1])[0].entities[0].boxes == examples[0].entities[0].boxes
+    assert predict(task.model.network, reader, encoded[:1])[0].entities[0].boxes == examples[0].entities[0].boxes

@@ -451,7 +451,8 @@ def test_a_frozen_clip_sees_crops_and_is_no_part_of_the_model() -> None:
 # Learning
 
 
-def test_a_task_learns_names_and_regions(tmp_path: Path) -> None:
+@pytest.mark.parametrize("naming", [0.0, 0.5])
+def test_a_task_learns_names_and_regions(naming: float, tmp_path: Path) -> None:
     """Two colours and two names: which region is right is in the pixels, not in the order of the candidates."""
     config = replace(
         CONFIG, product=True, queries=Queries(count=16, std=1.0), fusion=Fusion(1, scaled=True, residual=True)
@@ -466,11 +467,12 @@ def test_a_task_learns_names_and_regions(tmp_path: Path) -> None:
         text = f"see {name} now"
         known = entity(text, name, kind, *([box] if box else []))
         posts.append(replace(post(text, known, name=str(number)), image=shown))
-    recipe = MQSPNRecipe("x.", model=config, training=TrainingConfig(epochs=20, batch_size=8, lr=5e-3, seed=1))
+    training = TrainingConfig(epochs=20, batch_size=8, lr=5e-3, seed=1)
+    recipe = MQSPNRecipe("x.", model=config, training=training, naming=naming)
     task = recipe.prepare(posts, posts)
     history = train(task, recipe.training, tmp_path)
     assert history[-1].loss < history[0].loss / 3
-    assert scores(predict(task.model, task.codec, task.dev))["gmner_f1"] > 90
+    assert scores(predict(task.model.network, task.codec, task.dev))["gmner_f1"] > 90
     task.save(tmp_path)
     tested = recipe.test(tmp_path, posts)
     assert scores(tested.predictions)["gmner_f1"] > 90

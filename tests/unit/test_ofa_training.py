@@ -19,11 +19,13 @@ from gmner.training.ofa import (
     OFAEntailRecipe,
     OFAGroundRecipe,
     Seen,
+    Shown,
     cut,
     random_window,
     score_entailment,
     score_grounding,
 )
+from gmner.training.pointing import Looking
 from gmner.types import Box, Entity, Example
 
 COLOURS = {"red": (230, 20, 20), "blue": (20, 20, 230)}
@@ -162,21 +164,21 @@ def test_it_learns_to_see_where(tmp_path: Path) -> None:
     assert measures["prec@0.5"] >= 95
     # A trained folder is where further training begins, with settings of its own.
     again = replace(GROUND, start=str(tmp_path), model=replace(NARROW, dropout=0.1)).prepare(posts(2), posts(30, 2))
-    assert again.model.config.dropout == 0.1
-    assert again.model.eval() is again.model and again.evaluate()["prec@0.5"] == measures["prec@0.5"]
+    assert again.model.ofa.config.dropout == 0.1
+    assert again.eval() is again and again.evaluate()["prec@0.5"] == measures["prec@0.5"]
 
 
 def test_scores_count_any_gold_box_and_weigh_no_post() -> None:
     picture = np.zeros((96, 96, 3), np.uint8)
     task = GROUND.prepare(posts(2), posts(1))
-    grounder = OFAGrounder(task.model.eval(), task.codec)
+    grounder = OFAGrounder(task.model.ofa.eval(), task.codec)
     [[box]] = grounder.ground([picture], [["x"]])
     away = Box(0, 0, 1, 1)
     rows = [Reference("1", picture, "x", (away, box)), Reference("2", picture, "x", (away,))]
     scores = score_grounding(grounder, rows)
     assert scores["prec@0.5"] == 50
     assert 50 <= scores["mean_iou"] < 60
-    entailer = OFAEntailer(task.model, task.codec)
+    entailer = OFAEntailer(task.model.ofa, task.codec)
     [[probability]] = entailer.entail([picture], [["x"]], [None])
     pairs = [EntailmentPair(str(n), picture, "x", None, visible) for n, visible in enumerate([True, False, False])]
     right = score_entailment(entailer, pairs)
@@ -196,4 +198,44 @@ def test_entail_and_ground_tasks_save_what_load_reads(tmp_path: Path) -> None:
         task.save(tmp_path)
         model, codec = weights.load(tmp_path)
         assert codec == task.codec
-        assert model.config == task.model.config
+        assert model.config == task.model.ofa.config
+
+
+def test_looking_comes_first_and_is_part_of_the_loss() -> None:
+    looking = replace(GROUND, looking=Looking(passes=2, pictures=4))
+    task = looking.prepare(posts(6), posts(1))
+    batches = task.batches(4, torch.Generator().manual_seed(0))
+    shown = [batch.pictures for batch in batches if isinstance(batch, Shown)]
+    assert [len(some) for some in shown] == [4, 2, 4, 2]
+    assert sorted(shown[0] + shown[1]) == sorted(shown[2] + shown[3]) == list(range(6))
+    assert [isinstance(batch, Shown) for batch in batches] == [True] * 4 + [False] * 2
+    glance = task.collate(batches[0])
+    row = task.references[shown[0][0]]
+    assert glance.boxes[0].tolist() == [side / 96 for side in row.label]
+    [pieces] = task.codec.vocabulary.encode([f" {row.expression}"])
+    assert set(glance.called[0].nonzero()[:, 0].tolist()) == set(pieces)
+    assert torch.isfinite(task(glance))
+    asked = task.collate(batches[-1])
+    plain = replace(looking, looking=Looking(pointing=0)).prepare(posts(6), posts(1))
+    plain.load_state_dict(task.state_dict())
+    assert float(task(asked)) > float(plain(asked))
+
+
+def test_what_is_not_there_is_pointed_at_nowhere() -> None:
+    task = replace(ENTAIL, looking=Looking()).prepare(posts(3), posts(1))
+    made = task.collate(task.batches(6, torch.Generator().manual_seed(0))[-1])
+    there = torch.tensor([bool(box.any()) for box in made.boxes])
+    assert there.sum() == 3 and made.boxes.shape == (6, 4)
+    assert torch.isfinite(task(made))
+
+
+def test_questions_of_a_picture_come_a_few_at_a_time() -> None:
+    task = replace(ENTAIL, looking=Looking(passes=0, together=1)).prepare(posts(12), posts(1))
+    batches = task.batches(8, torch.Generator().manual_seed(0))
+    assert sorted(index for batch in batches for index in batch) == list(range(24))
+    assert any(len({task.owners[index] for index in batch}) > 4 for batch in batches)
+
+
+def test_it_learns_to_look(tmp_path: Path) -> None:
+    task = replace(GROUND, looking=Looking(pictures=8)).prepare(posts(160), posts(30, 1))
+    assert train(task, TRAINING, tmp_path)[-1].scores["prec@0.5"] >= 90

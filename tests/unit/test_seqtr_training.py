@@ -12,7 +12,8 @@ from gmner.geometry import box_mask, mask_iou
 from gmner.models.seqtr import weights
 from gmner.models.seqtr.config import Mode, SeqTRConfig
 from gmner.training.loop import TrainingConfig, train
-from gmner.training.seqtr import SeqTRRecipe
+from gmner.training.pointing import Looking
+from gmner.training.seqtr import Glance, SeqTRRecipe
 from gmner.types import Box, Entity, Example
 
 COLOURS = {"red": (220, 30, 30), "blue": (30, 60, 230)}
@@ -128,12 +129,14 @@ def test_several_regions_give_the_largest() -> None:
 def test_what_starts_from_a_file_is_frozen_and_what_starts_anew_is_not(tmp_path: Path) -> None:
     new = RECIPE.prepare(POSTS[:2], UNSEEN[:1]).model
     assert all(parameter.requires_grad for parameter in new.parameters())
-    torch.save({"state_dict": weights.to_published(new.state_dict())}, tmp_path / "best.pth")
+    torch.save({"state_dict": weights.to_published(new.seqtr.state_dict())}, tmp_path / "best.pth")
     tuned = replace(RECIPE, start=tmp_path / "best.pth").prepare(POSTS[:2], UNSEEN[:1]).model
-    frozen = {name.split(".")[1] for name, parameter in tuned.named_parameters() if not parameter.requires_grad}
+    frozen = {name.split(".")[2] for name, parameter in tuned.named_parameters() if not parameter.requires_grad}
     assert frozen == {f"{part}" for part in range(12)}
     (tmp_path / "vectors.txt").write_text("red 1 2 3 4 5 6 7 8\n", encoding="utf-8")
-    words = replace(RECIPE, word_vectors=tmp_path / "vectors.txt").prepare(POSTS[:2], UNSEEN[:1]).model.language.words
+    words = (
+        replace(RECIPE, word_vectors=tmp_path / "vectors.txt").prepare(POSTS[:2], UNSEEN[:1]).model.seqtr.language.words
+    )
     assert not words.weight.requires_grad
     assert words.weight[3:].tolist() == [[0.0] * 8, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], *[[0.0] * 8] * 2]
 
@@ -142,3 +145,25 @@ def test_masks_are_not_learned_without_masks() -> None:
     bare = replace(POSTS[0], entities=(Entity("red", "OTHER", boxes=(Box(0, 0, 9, 9),)),))
     with pytest.raises(ConfigError, match="post '0' has a region without a mask"):
         replace(RECIPE, model=replace(CONFIG, mode="masks")).prepare([bare], UNSEEN[:1])
+
+
+def test_looking_comes_first_and_pictures_are_seen_once() -> None:
+    task = replace(RECIPE, looking=Looking(pictures=8)).prepare(POSTS[:20], UNSEEN[:1])
+    batches = task.batches(16, torch.Generator().manual_seed(0))
+    glances = [batch for batch in batches if isinstance(batch, Glance)]
+    assert [len(glance.rows) for glance in glances] == [16, 16, 8]
+    glance = task.collate(glances[0])
+    assert glance.pixels.shape[0] == 8 and glance.boxes.shape == (16, 4)
+    reference = glances[0].rows[0].reference
+    assert glance.boxes[0].tolist() == pytest.approx([side * 64 / 96 for side in reference.label], abs=1e-4)
+    words = set(task.codec.vocabulary.encode(reference.expression))
+    assert set(glance.called[0].nonzero()[:, 0].tolist()) == words
+    asked = task.collate(batches[-1])
+    assert len(asked.pairs.pixels) == len(asked.pairs.words) / 2
+    assert torch.isfinite(task(glance)) and torch.isfinite(task(asked))
+
+
+def test_it_learns_to_look(tmp_path: Path) -> None:
+    training = replace(RECIPE.training, epochs=5)
+    task = replace(RECIPE, looking=Looking(pictures=8)).prepare(POSTS, UNSEEN)
+    assert train(task, training, tmp_path)[-1].scores["vg_prec@0.5"] > 30

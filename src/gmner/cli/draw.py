@@ -16,6 +16,9 @@ def draw(
     like: Annotated[
         Path | None, typer.Option(help="A Twitter-GMNER folder: draw under its sentences, into its boxes.")
     ] = None,
+    more_names: Annotated[
+        int, typer.Option(min=0, help="Further names in each post to train on: more to learn from a picture.")
+    ] = 0,
     processes: Annotated[int, typer.Option(min=1, help="Processes to draw with.")] = os.cpu_count() or 1,
 ) -> None:
     """Draw posts: sentences, pictures, boxes, masks, captions, expansions and candidate regions.
@@ -27,7 +30,9 @@ def draw(
 
     asked = {"train": train, "dev": dev, "test": test}
     if like is None:
-        work = orders({split: _SIZES[split] if size is None else size for split, size in asked.items()}, seed)
+        work = orders(
+            {split: _SIZES[split] if size is None else size for split, size in asked.items()}, seed, more_names
+        )
     else:
         work = orders_like(like, asked, seed)
     with progress_bar("posts") as bar:

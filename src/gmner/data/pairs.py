@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class EntailmentPair:
     """A picture and an expression, and whether the picture shows it: a row of the paper's D(VE).
 
-    `picture` is the post's image reference, `caption` its one-line caption, if it has one.
+    `picture` is the post's image reference, `caption` its one-line caption, if it has one, and `boxes` are the gold
+    boxes.
     """
 
     id: str
@@ -29,6 +30,7 @@ class EntailmentPair:
     expression: str
     caption: str | None
     visible: bool
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ def entailment_pairs(examples: Sequence[Example], form: Form = "paper") -> list[
     The data set's reader has joined boxes with mentions by their surface strings, so `visible` is the released rule.
     """
     return [
-        EntailmentPair(example.id, example.image, expression_of(entity, form), example.caption, entity.visible)
+        EntailmentPair(
+            example.id, example.image, expression_of(entity, form), example.caption, entity.visible, entity.boxes
+        )
         for example in examples
         if example.image is not None
         for entity in example.entities or ()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gmner.data.expansions import with_expansions
 from gmner.metrics import evaluate
@@ -17,23 +17,41 @@ from gmner.models.h_index.model import HIndex, Source, Targets
 from gmner.nn.encoders import load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig
+from gmner.training.naming import Named, Names, Naming, named_regions
 from gmner.training.pictures import open_picture
 from gmner.training.recipe import Tested
 from gmner.training.regions import with_regions
 from gmner.types import Example, Prediction
 
 
+class Told(NamedTuple):
+    """A training post, and what its candidates are called, if that is learned."""
+
+    post: Encoded
+    named: Named | None
+
+
 class Batch(NamedTuple):
-    """Posts with what is to be generated for them."""
+    """Posts with what is to be generated for them, and what their candidates are called, if that is learned."""
 
     source: Source
     targets: Targets
+    names: Names | None
+
+
+class Learner(nn.Module):
+    """The network that is trained, and what names regions for it, if it does."""
+
+    def __init__(self, network: HIndex, naming: Naming | None) -> None:
+        super().__init__()
+        self.network = network
+        self.naming = naming
 
 
 class HIndexTask(Task):
     """The joint task on posts with gold entities; the dev score that chooses the epoch is GMNER F1 in percent."""
 
-    model: HIndex
+    model: Learner
 
     def __init__(
         self,
@@ -41,38 +59,48 @@ class HIndexTask(Task):
         codec: HIndexCodec,
         train: Sequence[Encoded],
         dev: Sequence[Encoded],
+        naming: float = 0.0,
     ) -> None:
         super().__init__()
-        self.model = model
+        named = [named_regions(p.example, p.regions.boxes, codec.tokenizer) if naming else None for p in train]
+        self.model = Learner(model, Naming([one for one in named if one]) if naming else None)
         self.codec = codec
-        self.posts = train
+        self.posts = [Told(*post) for post in zip(train, named, strict=True)]
         self.dev = dev
+        self.naming = naming
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Encoded]]:
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Told]]:
         """Posts of similar length together, in random order (section 7: buckets by source length)."""
         order = torch.randperm(len(self.posts), generator=generator).tolist()
-        order.sort(key=lambda index: len(self.posts[index].pieces) // 8)
+        order.sort(key=lambda index: len(self.posts[index].post.pieces) // 8)
         batches = [
             [self.posts[index] for index in order[start : start + batch_size]]
             for start in range(0, len(order), batch_size)
         ]
         return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
 
-    def collate(self, batch: list[Encoded]) -> Batch:
-        return Batch(self.codec.batch(batch), self.codec.targets(batch))
+    def collate(self, batch: list[Told]) -> Batch:
+        posts, naming = [post for post, _ in batch], self.model.naming
+        names = None if naming is None else naming.batch([named for _, named in batch if named])
+        return Batch(self.codec.batch(posts), self.codec.targets(posts), names)
 
     def forward(self, tensors: Batch) -> Tensor:
-        source, targets = tensors
-        return self.model.losses(source, targets).total
+        network, naming = self.model.network, self.model.naming
+        encoded = network.encode(tensors.source)
+        loss = network.losses(tensors.source, tensors.targets, encoded).total
+        if naming is None or tensors.names is None:
+            return loss
+        named: Tensor = naming(encoded.projected, tensors.names, network.embedding.weight)
+        return loss + self.naming * named
 
     def evaluate(self) -> dict[str, float]:
-        predictions = predict(self.model, self.codec, self.dev)
+        predictions = predict(self.model.network, self.codec, self.dev)
         tasks = tasks_of(self.codec.config)
         scores = evaluate([item.example for item in self.dev], predictions, tasks=tasks)
         return {f"{task}_f1": 100 * scores[task].f1 for task in tasks}
 
     def save(self, folder: Path) -> None:
-        weights.save(folder, self.model)
+        weights.save(folder, self.model.network)
 
 
 @dataclass(frozen=True)
@@ -85,6 +113,8 @@ class HIndexRecipe:
         start: a BART whose weights the model begins with; without one, all weights are random.
         candidates: a detector's files (`training.regions`); without them posts bring their candidates along.
         expansions: give the model the expansions of the gold names as knowledge, as drawn posts have them.
+        naming: weight of the loss of what regions are called (`training.naming`), for random weights; 0, as published,
+            learns regions from being chosen alone.
         model: H-Index's settings.
         training: the loop's settings.
     """
@@ -94,6 +124,7 @@ class HIndexRecipe:
     start: str | None = None
     candidates: Path | None = None
     expansions: bool = False
+    naming: float = 0.0
     model: HIndexConfig = field(default_factory=HIndexConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
@@ -115,7 +146,7 @@ class HIndexRecipe:
         if self.start is not None:
             weights.begin_with_bart(model, self.start)
         codec = HIndexCodec(self.model, load_tokenizer(self.model.tokenizer))
-        return HIndexTask(model, codec, self._encode(codec, train), self._encode(codec, dev))
+        return HIndexTask(model, codec, self._encode(codec, train), self._encode(codec, dev), self.naming)
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """The joint task on the test split, and its parts."""

@@ -127,6 +127,8 @@ class Task(nn.Module):
     """What is trained: its batches, their loss, the score on the development data, and how it is kept."""
 
     model: nn.Module
+    partial: bool = False
+    """Whether some batches reach only some of the parameters."""
 
     @abstractmethod
     def batches(self, batch_size: int, generator: torch.Generator) -> Sequence[Any]:
@@ -182,7 +184,7 @@ def train(task: Task, config: TrainingConfig, folder: Path) -> list[Epoch]:
         CheckpointError: `folder` holds an unfinished run of other settings.
         ConfigError: the loss is no longer a number, or a setting names parameters that the model lacks.
     """
-    accelerator = _accelerator(config)
+    accelerator = _accelerator(config, partial=task.partial)
     late = _frozen_at_first(task.model, config)
     share = len(_own(task.batches(config.batch_size, torch.Generator()), accelerator))
     folder.mkdir(parents=True, exist_ok=True)
@@ -326,15 +328,18 @@ def linear_schedule(
     return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
 
-def _accelerator(config: TrainingConfig) -> "Accelerator":
+def _accelerator(config: TrainingConfig, *, partial: bool) -> "Accelerator":
     for package in ("accelerate", "tensorboard"):
         if find_spec(package) is None:
             raise MissingPackageError(
                 f"{package} is not installed", allowed="training needs it", todo='pip install "gmner[train]"'
             )
-    from accelerate import Accelerator
+    from accelerate import Accelerator, DistributedDataParallelKwargs
 
-    return Accelerator(mixed_precision="bf16" if config.bf16 else "no")
+    return Accelerator(
+        mixed_precision="bf16" if config.bf16 else "no",
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)] if partial else None,
+    )
 
 
 def _own(batches: Sequence[Any], accelerator: "Accelerator") -> Sequence[Any]:

@@ -9,16 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from gmner.data.expansions import with_expansions
+from gmner.errors import ConfigError
 from gmner.metrics import evaluate
 from gmner.models.mqspn import weights
 from gmner.models.mqspn.batch import Posts
 from gmner.models.mqspn.codec import Encoded, MQSPNCodec
 from gmner.models.mqspn.config import MQSPNConfig
 from gmner.models.mqspn.criterion import CriterionConfig, criterion
-from gmner.models.mqspn.outputs import Gold
+from gmner.models.mqspn.model import MQSPN
+from gmner.models.mqspn.outputs import Gold, Outputs
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, shuffled
+from gmner.training.naming import Named, Names, Naming, named_regions
 from gmner.training.pictures import open_picture
 from gmner.training.recipe import Tested
 from gmner.training.regions import with_regions
@@ -28,11 +31,28 @@ TASKS = ("gmner", "mner", "eeg")
 """What is scored, the first of them to choose the epoch."""
 
 
+class Told(NamedTuple):
+    """A training post, and what its candidates are called, if that is learned."""
+
+    post: Encoded
+    named: Named | None
+
+
 class Batch(NamedTuple):
-    """Posts with their gold items."""
+    """Posts with their gold items, and what their candidates are called, if that is learned."""
 
     posts: Posts
     gold: Gold
+    names: Names | None
+
+
+class Learner(nn.Module):
+    """The network that is trained, and what names regions for it, if it does."""
+
+    def __init__(self, network: nn.Module, naming: Naming | None) -> None:
+        super().__init__()
+        self.network = network
+        self.naming = naming
 
 
 class MQSPNTask(Task):
@@ -41,6 +61,8 @@ class MQSPNTask(Task):
     The release chooses by the macro F1 of its own rule (protocol `mqspn`).
     """
 
+    model: Learner
+
     def __init__(
         self,
         model: nn.Module,
@@ -48,32 +70,45 @@ class MQSPNTask(Task):
         train: Sequence[Encoded],
         dev: Sequence[Encoded],
         criterion: CriterionConfig,
+        naming: float = 0.0,
     ) -> None:
         super().__init__()
-        self.model = model
+        named = [_named(codec, post) if naming else None for post in train]
+        self.model = Learner(model, Naming([one for one in named if one]) if naming else None)
         self.codec = codec
-        self.posts = train
+        self.posts = [Told(*post) for post in zip(train, named, strict=True)]
         self.dev = dev
         self.criterion = criterion
+        self.naming = naming
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Encoded]]:
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Told]]:
         """Posts in random order."""
         return shuffled(self.posts, batch_size, generator)
 
-    def collate(self, batch: list[Encoded]) -> Batch:
-        posts = self.codec.batch(batch)
-        return Batch(posts, self.codec.gold(batch, posts.regions.shape[1]))
+    def collate(self, batch: list[Told]) -> Batch:
+        encoded = [post for post, _ in batch]
+        posts, naming = self.codec.batch(encoded), self.model.naming
+        names = None if naming is None else naming.batch([named for _, named in batch if named])
+        return Batch(posts, self.codec.gold(encoded, posts.regions.shape[1]), names)
 
     def forward(self, tensors: Batch) -> Tensor:
-        layers = self.model(tensors.posts)
+        network, naming, posts = self.model.network, self.model.naming, tensors.posts
+        if naming is None or tensors.names is None or not isinstance(network, MQSPN):
+            return self._loss(network(posts), tensors)
+        regions = network.look(posts)
+        vectors = network.encoder.get_input_embeddings().weight
+        named: Tensor = naming(regions, tensors.names, vectors)
+        return self._loss(network.find(posts, regions), tensors) + self.naming * named
+
+    def _loss(self, layers: list[Outputs], tensors: Batch) -> Tensor:
         with torch.autocast(tensors.posts.words.device.type, enabled=False):
             return criterion(layers, tensors.gold, self.criterion)
 
     def evaluate(self) -> dict[str, float]:
-        return scores(predict(self.model, self.codec, self.dev))
+        return scores(predict(self.model.network, self.codec, self.dev))
 
     def save(self, folder: Path) -> None:
-        weights.save(folder, self.model, self.codec.config)
+        weights.save(folder, self.model.network, self.codec.config)
 
 
 @dataclass(frozen=True)
@@ -88,6 +123,8 @@ class MQSPNRecipe:
         training: the loop's settings.
         expansions: give the model the expansions of the gold names as knowledge, as drawn posts have them.
         candidates: a detector's files (`training.regions`); without them posts bring their candidates along.
+        naming: weight of the loss of what regions are called (`training.naming`), for the paper's network with random
+            weights; 0, as published, learns regions from being chosen alone.
     """
 
     about: str
@@ -97,6 +134,20 @@ class MQSPNRecipe:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     expansions: bool = False
     candidates: Path | None = None
+    naming: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together.
+
+        Raises:
+            ConfigError: the released network is to name regions.
+        """
+        if self.naming and self.model.released is not None:
+            raise ConfigError(
+                f"setting 'naming' is {self.naming} for the released network",
+                allowed="the released network learns as it was published",
+                todo="set it to 0",
+            )
 
     @property
     def reads_knowledge(self) -> bool:
@@ -121,7 +172,7 @@ class MQSPNRecipe:
         posts = self._encode(codec, train)
         for post in posts:
             codec.items(post)  # too many entities are told before the training begins
-        return MQSPNTask(model, codec, posts, self._encode(codec, dev), self.criterion)
+        return MQSPNTask(model, codec, posts, self._encode(codec, dev), self.criterion, self.naming)
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """GMNER, MNER and EEG on the test split."""
@@ -138,6 +189,12 @@ class MQSPNRecipe:
                 for item in codec.encode([post], [open_picture(post)], [features])
             ]
         )
+
+
+def _named(codec: MQSPNCodec, post: Encoded) -> Named:
+    """What a post's candidates are called; the region before them is none."""
+    regions, pieces = named_regions(post.example, post.boxes, codec.tokenizer)
+    return Named([1 + region for region in regions], pieces)
 
 
 def predict(model: nn.Module, codec: MQSPNCodec, posts: Sequence[Encoded]) -> list[Prediction]:

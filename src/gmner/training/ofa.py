@@ -1,23 +1,24 @@
 """Training OFA: the likelihood of the answer (visual entailment), of the tokens of the box (visual grounding)."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gmner.checkpoint import CONFIG_FILE
 from gmner.data.pairs import EntailmentPair, Reference, entailment_pairs, references
 from gmner.expression import Form
 from gmner.geometry import box_iou, hull
-from gmner.image import open_image
 from gmner.models.ofa import weights
 from gmner.models.ofa.codec import OFACodec, View, questions
 from gmner.models.ofa.config import BOS, EOS, PAD, OFAConfig
@@ -26,7 +27,9 @@ from gmner.models.ofa.loss import smoothed_loss
 from gmner.models.ofa.model import OFA
 from gmner.models.ofa.predictor import OFAEntailer, OFAGrounder
 from gmner.models.ofa.vocabulary import learn_vocabulary, read_vocabulary
-from gmner.training.loop import Task, TrainingConfig
+from gmner.training.loop import Task, TrainingConfig, shuffled
+from gmner.training.pictures import open_reference
+from gmner.training.pointing import Looking, corners, coverage, few_at_a_time, pointing_loss, shares, words_loss
 from gmner.training.recipe import Tested
 from gmner.types import Box, Example
 
@@ -55,6 +58,35 @@ class Batch(NamedTuple):
     """What follows each written token; padding where nothing is learned."""
     allowed: Bool[Tensor, "tokens vocabulary"] | None
     """Among which tokens each target that is no padding is chosen; all, if None."""
+    boxes: Float[Tensor, "batch 4"]
+    """Where what is asked for is, as shares of the picture's sides; zeros where it is not."""
+    called: Float[Tensor, "batch vocabulary"]
+    """The tokens of the expressions, as distributions."""
+
+
+class Glance(NamedTuple):
+    """Regions of pictures, and the tokens that each is called by, as a distribution."""
+
+    pixels: Float[Tensor, "pictures 3 side side"]
+    owner: Int64[Tensor, " regions"]
+    boxes: Float[Tensor, "regions 4"]
+    called: Float[Tensor, "regions vocabulary"]
+
+
+class Shown(NamedTuple):
+    """The numbers of pictures whose regions are looked at."""
+
+    pictures: list[int]
+
+
+class Learner(nn.Module):
+    """The model that is trained, and what points and names for it while it learns to look, if it does."""
+
+    def __init__(self, ofa: OFA, *, looks: bool) -> None:
+        super().__init__()
+        self.ofa = ofa
+        self.pointer = nn.Linear(ofa.config.width, 1) if looks else None
+        self.bias = nn.Parameter(torch.zeros(ofa.config.vocabulary)) if looks else None
 
 
 class Seen(NamedTuple):
@@ -64,26 +96,36 @@ class Seen(NamedTuple):
     width: int
     height: int
 
+    @property
+    def whole(self) -> Box:
+        """All of it."""
+        return Box(0.0, 0.0, float(self.width), float(self.height))
+
 
 class Pictures:
-    """The pictures of a training set, opened when they are needed; some stay in memory."""
+    """The pictures of a training set, one a post; all are opened at the beginning, and some stay in memory.
 
-    def __init__(self, codec: OFACodec, references: Sequence[Any]) -> None:
+    Raises:
+        ImageError: a picture is missing or damaged.
+    """
+
+    def __init__(self, codec: OFACodec, posts: Sequence[Sequence[Row]]) -> None:
         self.codec = codec
-        self.references = references
+        self.firsts = [some[0] for some in posts]
         self.kept: dict[int, Seen] = {}
+        for index in range(len(self.firsts)):
+            seen = self[index]
+            if (len(self.kept) + 1) * seen.view.nbytes <= KEPT_BYTES:
+                self.kept[index] = seen
 
     def __len__(self) -> int:
-        return len(self.references)
+        return len(self.firsts)
 
     def __getitem__(self, index: int) -> Seen:
         if index in self.kept:
             return self.kept[index]
-        picture = open_image(self.references[index])
-        seen = Seen(self.codec.view(picture), picture.shape[1], picture.shape[0])
-        if (len(self.kept) + 1) * seen.view.nbytes <= KEPT_BYTES:
-            self.kept[index] = seen
-        return seen
+        picture = open_reference(self.firsts[index].id, self.firsts[index].picture)
+        return Seen(self.codec.view(picture), picture.shape[1], picture.shape[0])
 
 
 class OFATask(Task):
@@ -93,32 +135,95 @@ class OFATask(Task):
     section 11); this house has one loop, with AdamW. Batch norms learn from the batch, as published.
     """
 
-    model: OFA
+    model: Learner
 
-    def __init__(self, model: OFA, codec: OFACodec, posts: Sequence[Sequence[Row]], smoothing: float) -> None:
+    def __init__(
+        self,
+        model: OFA,
+        codec: OFACodec,
+        posts: Sequence[Sequence[Row]],
+        smoothing: float,
+        looking: Looking | None = None,
+    ) -> None:
         super().__init__()
-        self.model = model
+        self.model = Learner(model, looks=looking is not None)
+        self.partial = looking is not None
         self.codec = codec
         self.smoothing = smoothing
+        self.looking = looking
+        self.posts = posts
+        self.rows = [row for some in posts for row in some]
         self.owners = [number for number, some in enumerate(posts) for _ in some]
-        self.pictures = Pictures(codec, [some[0].picture for some in posts])
+        self.pictures = Pictures(codec, posts)
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[int]]:
-        """Numbers of questions, in a random order of their pictures."""
-        order = torch.arange(len(self.owners))
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[Shown | list[int]]:
+        """Pictures to look at, then numbers of questions in a random order of their pictures."""
+        order = list(range(len(self.owners)))
         if not self.codec.config.released.in_order:
-            ranks = torch.randperm(len(self.pictures), generator=generator)
-            order = ranks[torch.tensor(self.owners)].argsort(stable=True)
-        return [order[start : start + batch_size].tolist() for start in range(0, len(order), batch_size)]
+            pictures = [[index for index, _ in some] for _, some in groupby(enumerate(self.owners), key=itemgetter(1))]
+            order = few_at_a_time(pictures, self.looking.together if self.looking else 0, generator)
+        questions = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        return [*self._glances(generator), *questions]
 
-    def forward(self, tensors: Batch) -> Tensor:
-        model = self.model
-        encoded = model.encode(tensors.source, model.look(tensors.pixels)[tensors.owner])
+    def _glances(self, generator: torch.Generator) -> list[Shown]:
+        if self.looking is None:
+            return []
+        pictures = [number for number, some in enumerate(self.posts) if any(row.boxes for row in some)]
+        return [
+            Shown(some)
+            for _ in range(self.looking.passes)
+            for some in shuffled(pictures, self.looking.pictures, generator)
+        ]
+
+    def collate(self, batch: Shown | list[int]) -> Glance | Batch:
+        return self._glance(batch.pictures) if isinstance(batch, Shown) else self._ask(batch)
+
+    @abstractmethod
+    def _ask(self, batch: list[int]) -> Batch:
+        """The questions of these numbers."""
+
+    def _glance(self, pictures: list[int]) -> Glance:
+        seen = {picture: self.pictures[picture] for picture in pictures}
+        rows = [
+            (place, corners(row.boxes, seen[picture].whole), row)
+            for place, picture in enumerate(pictures)
+            for row in self.posts[picture]
+            if row.boxes
+        ]
+        return Glance(
+            pixels=self.codec.pixels([one.view for one in seen.values()]),
+            owner=torch.tensor([owner for owner, _, _ in rows]),
+            boxes=torch.tensor([box for _, box, _ in rows]),
+            called=self._called([row for _, _, row in rows]),
+        )
+
+    def _called(self, rows: Sequence[Row]) -> Float[Tensor, "rows vocabulary"]:
+        """The tokens of the rows' expressions, as distributions."""
+        texts = [f" {self.codec.clean(row.expression)}" for row in rows]
+        return shares(self.codec.vocabulary.encode(texts), self.codec.config.vocabulary)
+
+    def forward(self, tensors: Glance | Batch) -> Tensor:
+        model, looking = self.model.ofa, self.looking
+        grid = model.look(tensors.pixels)
+        cells = coverage(tensors.boxes, *grid.shape[2:])
+        if isinstance(tensors, Glance):
+            return self._named(grid, cells, tensors)
+        encoded = model.encode(tensors.source, grid[tensors.owner])
         states, _ = model.decode(tensors.written[:, None], model.decoder.memory(encoded))
         kept = tensors.target != PAD
         logits = model.logits(states[:, 0][kept])
         with torch.autocast(logits.device.type, enabled=False):
-            return self.loss(logits, tensors.target[kept], tensors.allowed)
+            loss = self.loss(logits, tensors.target[kept], tensors.allowed)
+        if looking is None or self.model.pointer is None:
+            return loss
+        pointed = pointing_loss(self.model.pointer(encoded.states[:, : cells.shape[1]])[..., 0], cells)
+        return loss + looking.pointing * pointed + looking.naming * self._named(grid, cells, tensors)
+
+    def _named(self, grid: Tensor, cells: Float[Tensor, "regions cells"], tensors: Glance | Batch) -> Tensor:
+        """The loss of the words of regions, by the vectors that patches and tokens share."""
+        model = self.model.ofa
+        patches = model.encoder.patch_norm(model.encoder.embed(grid))[tensors.owner]
+        return words_loss(patches, cells, tensors.called, model.tokens.weight, cast(Tensor, self.model.bias))
 
     def loss(
         self,
@@ -131,7 +236,7 @@ class OFATask(Task):
         return loss.total / loss.tokens
 
     def save(self, folder: Path) -> None:
-        weights.save(folder, self.model, self.codec.vocabulary)
+        weights.save(folder, self.model.ofa, self.codec.vocabulary)
 
 
 class EntailTask(OFATask):
@@ -144,13 +249,14 @@ class EntailTask(OFATask):
         train: Sequence[EntailmentPair],
         dev: Sequence[EntailmentPair],
         smoothing: float,
+        looking: Looking | None = None,
     ) -> None:
-        super().__init__(model, codec, by_post(train), smoothing)
+        super().__init__(model, codec, by_post(train), smoothing, looking)
         self.dev = dev
         self.sources = codec.entailment_sources([pair.expression for pair in train], [pair.caption for pair in train])
         self.labels = [YES if pair.visible else NO for pair in train]
 
-    def collate(self, batch: list[int]) -> Batch:
+    def _ask(self, batch: list[int]) -> Batch:
         pictures, owner = np.unique([self.owners[index] for index in batch], return_inverse=True)
         trie = self.codec.answers
         written, target, allowed = [], [], []
@@ -170,10 +276,14 @@ class EntailTask(OFATask):
             written=pad(written),
             target=pad(target),
             allowed=torch.stack(allowed),
+            boxes=torch.tensor(
+                [corners(self.rows[index].boxes, self.pictures[self.owners[index]].whole) for index in batch]
+            ),
+            called=self._called([self.rows[index] for index in batch]),
         )
 
     def evaluate(self) -> dict[str, float]:
-        return score_entailment(OFAEntailer(self.model, self.codec, EVALUATED), self.dev)
+        return score_entailment(OFAEntailer(self.model.ofa, self.codec, EVALUATED), self.dev)
 
 
 class GroundTask(OFATask):
@@ -192,14 +302,15 @@ class GroundTask(OFATask):
         smoothing: float,
         crop: float = 0.0,
         spread: float = 0.0,
+        looking: Looking | None = None,
     ) -> None:
-        super().__init__(model, codec, by_post(train), smoothing)
+        super().__init__(model, codec, by_post(train), smoothing, looking)
         self.references = train
         self.dev = dev
         self.crop, self.spread = crop, spread
         self.sources = codec.grounding_sources([reference.expression for reference in train])
 
-    def collate(self, batch: list[int]) -> Batch:
+    def _ask(self, batch: list[int]) -> Batch:
         pictures, owner = np.unique([self.owners[index] for index in batch], return_inverse=True)
         seen = {picture: self.pictures[picture] for picture in pictures}
         boxes: dict[int, list[Box]] = {picture: [] for picture in pictures}
@@ -214,6 +325,8 @@ class GroundTask(OFATask):
             written=pad([[BOS, *some] for some in tokens]),
             target=pad([[*some, EOS] for some in tokens]),
             allowed=None,
+            boxes=torch.tensor([corners(self.rows[index].boxes, windows[self.owners[index]]) for index in batch]),
+            called=self._called([self.rows[index] for index in batch]),
         )
 
     def loss(
@@ -238,7 +351,7 @@ class GroundTask(OFATask):
         return self.codec.bins(moved, window.width, window.height)
 
     def evaluate(self) -> dict[str, float]:
-        return score_grounding(OFAGrounder(self.model, self.codec, EVALUATED), self.dev)
+        return score_grounding(OFAGrounder(self.model.ofa, self.codec, EVALUATED), self.dev)
 
 
 def random_window(seen: Seen, boxes: Sequence[Box], crop: float) -> Box:
@@ -274,6 +387,7 @@ class _OFARecipe:
             at most `model.bpe_symbols` symbols is learned from the training questions.
         form: how expressions are written, where their expansions are known.
         smoothing: share of the probability of each token that goes to the others.
+        looking: how random weights learn to look; without it, from the answers alone, as published.
         model: OFA's settings.
         training: the loop's settings.
     """
@@ -283,6 +397,7 @@ class _OFARecipe:
     vocabulary: str = ""
     form: Form = "released"
     smoothing: float = 0.0
+    looking: Looking | None = None
     model: OFAConfig = field(default_factory=OFAConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
@@ -324,7 +439,7 @@ class OFAEntailRecipe(_OFARecipe):
         """
         pairs = entailment_pairs(train, self.form)
         model, codec = self.beginning([text for pair in pairs for text in (pair.expression, pair.caption) if text])
-        return EntailTask(model, codec, pairs, entailment_pairs(dev, self.form), self.smoothing)
+        return EntailTask(model, codec, pairs, entailment_pairs(dev, self.form), self.smoothing, self.looking)
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """Accuracy on the test split's mentions."""
@@ -356,7 +471,9 @@ class OFAGroundRecipe(_OFARecipe):
         """
         rows = references(train, self.form)
         model, codec = self.beginning([row.expression for row in rows])
-        return GroundTask(model, codec, rows, references(dev, self.form), self.smoothing, self.crop, self.spread)
+        return GroundTask(
+            model, codec, rows, references(dev, self.form), self.smoothing, self.crop, self.spread, self.looking
+        )
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """Prec@0.5 on the test split's mentions with boxes."""
@@ -369,7 +486,7 @@ def score_entailment(entailer: OFAEntailer, pairs: Sequence[EntailmentPair]) -> 
     """The accuracy at P(visible) = 0.5 in percent, and that of calling all what most are."""
     right = []
     for posts in _chunks(by_post(pairs)):
-        pictures = [open_image(some[0].picture) for some in posts]
+        pictures = [open_reference(some[0].id, some[0].picture) for some in posts]
         expressions = [[pair.expression for pair in some] for some in posts]
         said = entailer.entail(pictures, expressions, [some[0].caption for some in posts])
         for some, probabilities in zip(posts, said, strict=True):
@@ -382,7 +499,7 @@ def score_grounding(grounder: OFAGrounder, rows: Sequence[Reference]) -> dict[st
     """The share of expressions in percent whose box has an IoU of at least 0.5 with any gold box, and the mean IoU."""
     overlaps = []
     for posts in _chunks(by_post(rows)):
-        pictures = [open_image(some[0].picture) for some in posts]
+        pictures = [open_reference(some[0].id, some[0].picture) for some in posts]
         found = grounder.ground(pictures, [[row.expression for row in some] for some in posts])
         for some, boxes in zip(posts, found, strict=True):
             overlaps += [float(box_iou([box], row.boxes).max()) for box, row in zip(boxes, some, strict=True)]

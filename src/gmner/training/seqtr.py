@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64
-from torch import Tensor
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
 
 from gmner.data.pairs import Reference, references
 from gmner.errors import ConfigError
@@ -19,19 +19,24 @@ from gmner.geometry import box_iou, decode_mask, mask_box, mask_iou, pair_iou
 from gmner.models.seqtr import weights
 from gmner.models.seqtr.codec import SeqTRCodec
 from gmner.models.seqtr.config import SeqTRConfig
+from gmner.models.seqtr.darknet import STRIDE
 from gmner.models.seqtr.frame import View
 from gmner.models.seqtr.jitter import jitter
 from gmner.models.seqtr.model import Pairs, SeqTR
 from gmner.models.seqtr.outline import sample_outline
 from gmner.models.seqtr.predictor import SeqTRGrounder
 from gmner.models.seqtr.text import Vocabulary, read_vectors
-from gmner.training.loop import Task, TrainingConfig
+from gmner.training.loop import Task, TrainingConfig, shuffled
 from gmner.training.pictures import open_picture
+from gmner.training.pointing import Looking, coverage, few_at_a_time, pointing_loss, shares, words_loss
 from gmner.training.recipe import Tested
 from gmner.types import Box, Entity, Example, Mask, Prediction
 
 CHUNK = 20
 """Batches among which views are sorted by shape."""
+
+OUTSIDE = -1e4
+"""The score of pointing at a cell outside the picture."""
 
 
 class Row(NamedTuple):
@@ -49,10 +54,38 @@ class Draw(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Pairs and the tokens to write."""
+    """Pairs and the tokens to write, and where that is, in seen pixels."""
 
     pairs: Pairs
     targets: Int64[Tensor, "pairs length"]
+    boxes: Float[Tensor, "pairs 4"]
+    called: Float[Tensor, "pairs words"]
+    """The words of the expressions, as distributions."""
+
+
+class Glance(NamedTuple):
+    """Rows whose regions are looked at, without a question."""
+
+    rows: list[Row]
+
+
+class Regions(NamedTuple):
+    """Regions of pictures, in seen pixels, and the words that each is called by, as a distribution."""
+
+    pixels: Float[Tensor, "pictures 3 high wide"]
+    picture: Int64[Tensor, " regions"]
+    boxes: Float[Tensor, "regions 4"]
+    called: Float[Tensor, "regions words"]
+
+
+class Learner(nn.Module):
+    """The model that is trained, and what points and names for it while it learns to look, if it does."""
+
+    def __init__(self, seqtr: SeqTR, words: int | None) -> None:
+        super().__init__()
+        self.seqtr = seqtr
+        self.naming = nn.Linear(32 * seqtr.config.channels, words) if words else None
+        self.pointer = nn.Linear(seqtr.config.width, 1) if words else None
 
 
 class SeqTRTask(Task):
@@ -63,21 +96,51 @@ class SeqTRTask(Task):
     sum, which the released loop never picks up. Of the points of an outline none are shuffled.
     """
 
-    model: SeqTR
+    model: Learner
 
     def __init__(
-        self, model: SeqTR, codec: SeqTRCodec, train: Sequence[Row], dev: Sequence[Row], jittered: bool = False
+        self,
+        model: SeqTR,
+        codec: SeqTRCodec,
+        train: Sequence[Row],
+        dev: Sequence[Row],
+        jittered: bool = False,
+        looking: Looking | None = None,
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model = Learner(model, len(codec.vocabulary.words) if looking else None)
         self.codec = codec
         self.rows = train
         self.dev = dev
         self.jittered = jittered
+        self.looking = looking
+        self.partial = looking is not None
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Draw]]:
-        """Shuffled rows, sorted by shape within chunks of batches so that little is padded."""
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[Glance | list[Draw]]:
+        """Pictures to look at, then shuffled rows, sorted by shape within chunks of batches so that little is padded.
+
+        Whoever learns to look gets the rows of a picture together, so that it is seen once for all of them.
+        """
+        return [*self._glances(generator), *self._draws(batch_size, generator)]
+
+    def _glances(self, generator: torch.Generator) -> list[Glance]:
+        if self.looking is None:
+            return []
+        pictures = [list(same) for _, same in groupby(self.rows, key=lambda row: id(row.view))]
+        return [
+            Glance([row for rows in some for row in rows])
+            for _ in range(self.looking.passes)
+            for some in shuffled(pictures, self.looking.pictures, generator)
+        ]
+
+    def _draws(self, batch_size: int, generator: torch.Generator) -> list[list[Draw]]:
         order = torch.randperm(len(self.rows), generator=generator).tolist()
+        if self.looking is not None:
+            pictures = [
+                [index for index, _ in same]
+                for _, same in groupby(enumerate(self.rows), key=lambda numbered: id(numbered[1].view))
+            ]
+            order = few_at_a_time(pictures, self.looking.together, generator)
         seeds = torch.randint(2**31, (len(self.rows),), generator=generator).tolist()
         batches: list[list[Draw]] = []
         for start in range(0, len(order), batch_size * CHUNK):
@@ -86,13 +149,32 @@ class SeqTRTask(Task):
             batches += [chunk[first : first + batch_size] for first in range(0, len(chunk), batch_size)]
         return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
 
-    def collate(self, batch: list[Draw]) -> Batch:
-        views, targets = zip(*(self._sample(draw) for draw in batch), strict=True)
-        expressions = [[draw.row.reference.expression] for draw in batch]
-        return Batch(self.codec.batch(views, expressions), torch.from_numpy(np.stack(targets)))
+    def collate(self, batch: Glance | list[Draw]) -> Regions | Batch:
+        return self._look(batch.rows) if isinstance(batch, Glance) else self._ask(batch)
 
-    def _sample(self, draw: Draw) -> tuple[View, Int64[np.ndarray, " length"]]:
-        """What is seen, and the tokens to write about it."""
+    def _look(self, rows: list[Row]) -> Regions:
+        pairs = self.codec.batch(*_by_view([row.view for row in rows], [row.reference.expression for row in rows]))
+        return Regions(
+            pixels=pairs.pixels,
+            picture=pairs.picture,
+            boxes=torch.tensor([row.view.frame.seen_box(row.reference.label) for row in rows]),
+            called=self._called(rows),
+        )
+
+    def _ask(self, batch: list[Draw]) -> Batch:
+        views, boxes, targets = zip(*(self._sample(draw) for draw in batch), strict=True)
+        expressions = [draw.row.reference.expression for draw in batch]
+        pairs = self.codec.batch(*_by_view(views, expressions))
+        called = self._called([draw.row for draw in batch])
+        return Batch(pairs, torch.from_numpy(np.stack(targets)), torch.tensor(boxes), called)
+
+    def _called(self, rows: Sequence[Row]) -> Float[Tensor, "rows words"]:
+        """The words of the rows' expressions, as distributions."""
+        words = [self.codec.vocabulary.encode(row.reference.expression) for row in rows]
+        return shares(words, len(self.codec.vocabulary.words))
+
+    def _sample(self, draw: Draw) -> tuple[View, Box, Int64[np.ndarray, " length"]]:
+        """What is seen, where, and the tokens to write about it."""
         view, reference = draw.row.view, draw.row.reference
         config = self.codec.config
         box = view.frame.seen_box(reference.label, config.inclusive_corners)
@@ -100,18 +182,36 @@ class SeqTRTask(Task):
         if self.jittered:
             view, box, mask = jitter(view, box, mask, np.random.default_rng(draw.seed))
         outline = None if mask is None else sample_outline(mask, config.points)
-        return view, self.codec.targets(view.frame, box, outline)
+        return view, box, self.codec.targets(view.frame, box, outline)
 
-    def forward(self, tensors: Batch) -> Tensor:
-        logits = self.model(*tensors)
+    def forward(self, tensors: Regions | Batch) -> Tensor:
+        model, looking = self.model.seqtr, self.looking
+        if isinstance(tensors, Regions):
+            return self._named(model.see(tensors.pixels), tensors.picture, tensors)
+        pairs = tensors.pairs
+        view = model.see(pairs.pixels)
+        scene = model.relate(view[pairs.picture], pairs.sizes[pairs.picture], pairs.words)
+        logits = model.recite(scene, tensors.targets)
         with torch.autocast(logits.device.type, enabled=False):
-            return self.model.loss(logits.float(), tensors.targets)
+            loss = model.loss(logits.float(), tensors.targets)
+        if looking is None or self.model.pointer is None:
+            return loss
+        scores = self.model.pointer(scene.cells)[..., 0].masked_fill(~scene.present, OUTSIDE)
+        pointed = pointing_loss(scores, _coverage(tensors.boxes, view))
+        return loss + looking.pointing * pointed + looking.naming * self._named(view, pairs.picture, tensors)
+
+    def _named(
+        self, view: Float[Tensor, "pictures channels rows columns"], picture: Tensor, tensors: Regions | Batch
+    ) -> Tensor:
+        """The loss of the words of regions."""
+        naming, cells = cast(nn.Linear, self.model.naming), view.flatten(2).transpose(1, 2)[picture]
+        return words_loss(cells, _coverage(tensors.boxes, view), tensors.called, naming.weight, naming.bias)
 
     def evaluate(self) -> dict[str, float]:
-        return score(self.dev, ground(SeqTRGrounder(self.model, self.codec), self.dev))
+        return score(self.dev, ground(SeqTRGrounder(self.model.seqtr, self.codec), self.dev))
 
     def save(self, folder: Path) -> None:
-        weights.save(folder, self.model, self.codec.vocabulary)
+        weights.save(folder, self.model.seqtr, self.codec.vocabulary)
 
 
 @dataclass(frozen=True)
@@ -130,6 +230,7 @@ class SeqTRRecipe:
             neither, all are.
         word_vectors: a text file of word vectors, which stay as they are. Without it they are random and trained.
         jitter: scale and cut training pictures at random, as published for training from scratch.
+        looking: how random weights learn to look; without it, from the answers alone, as published.
     """
 
     about: str
@@ -142,6 +243,7 @@ class SeqTRRecipe:
     trained_parts: int = 2
     word_vectors: Path | None = None
     jitter: bool = False
+    looking: Looking | None = None
 
     @property
     def reads_knowledge(self) -> bool:
@@ -170,7 +272,9 @@ class SeqTRRecipe:
         if self.word_vectors is not None:
             vectors = read_vectors(self.word_vectors, vocabulary, self.model.word_width)
             model.language.words.requires_grad_(False).weight.copy_(torch.from_numpy(vectors))
-        return SeqTRTask(model, SeqTRCodec(self.model, vocabulary), rows["train"], rows["dev"], self.jitter)
+        return SeqTRTask(
+            model, SeqTRCodec(self.model, vocabulary), rows["train"], rows["dev"], self.jitter, self.looking
+        )
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """Prec@0.5 of boxes and mean IoU of masks, as far as they are written, over the gold mentions that have a
@@ -197,6 +301,18 @@ class SeqTRRecipe:
                 view = codec.view(picture)
                 rows += [Row(reference, view) for reference in found]
         return rows
+
+
+def _by_view(views: Sequence[View], expressions: Sequence[str]) -> tuple[list[View], list[list[str]]]:
+    """Each of the views once, if it stands there several times in a row, with all its expressions."""
+    same = [list(pairs) for _, pairs in groupby(zip(views, expressions, strict=True), key=lambda pair: id(pair[0]))]
+    return [pairs[0][0] for pairs in same], [[expression for _, expression in pairs] for pairs in same]
+
+
+def _coverage(boxes: Float[Tensor, "pairs 4"], view: Float[Tensor, "pictures channels rows columns"]) -> Tensor:
+    """How much of each box, in seen pixels, lies in each cell of the padded picture."""
+    rows, columns = view.shape[2:]
+    return coverage(boxes / (STRIDE * torch.tensor([columns, rows] * 2, device=boxes.device)), rows, columns)
 
 
 class Found(NamedTuple):

@@ -43,6 +43,13 @@ class Shown(NamedTuple):
     mask: Mask
     seen: Seen
 
+    @property
+    def plain(self) -> bool:
+        """Whether enough of a figure is seen for it to be gold: enough to say how it looks."""
+        large = min(self.box.width, self.box.height) >= SMALLEST
+        told = any(trait.words for name, trait in self.seen.traits.items() if name != "place")
+        return large and self.sight.share >= VISIBLE and told
+
 
 class Unclear(NamedTuple):
     """An entity whose gold would be open to doubt: its figure is half seen, or there are no words for it."""
@@ -57,31 +64,23 @@ def annotate(
     categories: Sequence[Category],
     parts: Sequence[Part],
     scene: Scene,
-    owners: Sequence[Figure | None],
-    sights: Sequence[Sight | None],
+    shown: Sequence[Shown],
 ) -> Example | Unclear:
     """The post with its gold and its picture in words, or the first entity for which there is no gold.
 
     An entity whose figures are hidden is not in the picture, whatever its part says. One whose figures are neither
     plainly seen nor hidden is `Unclear`, as is one that no words tell apart from the other figures.
     """
-    shown = [one for one in map(_shown, owners, sights, [scene.size] * len(owners)) if one is not None]
     for one in shown:
-        if one.figure.entities and not _plain(one):
+        if one.figure.entities and not one.plain:
             return Unclear(one.figure.entities[0], half_seen=True)
     entities = []
     for index, (entity, category) in enumerate(zip(example.entities or (), categories, strict=True)):
         own = [one for one in shown if index in one.figure.entities]
-        rivals = [
-            one.seen
-            for one in shown
-            if index not in one.figure.entities and KINDS[one.figure.kind].pool in POOLS[entity.type]
-        ]
-        as_seen = [one.seen for one in own] or _imagined(rng, parts[index], scene.size, len(shown))
-        expansion = expand(rng, as_seen, rivals, category, imagined=not own)
-        if expansion is None:
+        named = name_figures(rng, entity, category, own, parts[index].figures, shown, scene.size)
+        if named is None:
             return Unclear(index, half_seen=False)
-        entities.append(_gold(entity, own, expansion, [position for position, one in enumerate(shown) if one in own]))
+        entities.append(named)
     ordered = [one.seen for one in sorted(shown, key=lambda one: -one.box.area)]
     setting = BACKDROPS[scene.backdrop].words
     return replace(
@@ -95,25 +94,43 @@ def annotate(
     )
 
 
-def _shown(figure: Figure | None, sight: Sight | None, size: tuple[int, int]) -> Shown | None:
-    """The figure with what is seen of it, unless it is a prop or hidden."""
-    if figure is None or sight is None or sight.box is None or sight.mask is None or sight.share < HIDDEN:
+def shown_figures(
+    owners: Sequence[Figure | None], sights: Sequence[Sight | None], size: tuple[int, int]
+) -> list[Shown]:
+    """The figures that can be seen: neither props nor hidden."""
+    return [
+        Shown(figure, sight, sight.box, sight.mask, seen(figure.kind, figure.look, sight, sight.box, size))
+        for figure, sight in zip(owners, sights, strict=True)
+        if figure is not None and sight is not None and sight.box is not None and sight.mask is not None
+        if sight.share >= HIDDEN
+    ]
+
+
+def name_figures(
+    rng: Generator,
+    entity: Entity,
+    category: Category,
+    own: Sequence[Shown],
+    imagined: Sequence[Figure],
+    shown: Sequence[Shown],
+    size: tuple[int, int],
+) -> Entity | None:
+    """The entity with its `own` figures for gold, or with none; None if no words tell it from the others in `shown`.
+
+    Where nothing is its own, `imagined` is what it would look like.
+    """
+    rivals = [one.seen for one in shown if one not in own and KINDS[one.figure.kind].pool in POOLS[entity.type]]
+    as_seen = [one.seen for one in own] or _imagined(rng, imagined, size, len(shown))
+    expansion = expand(rng, as_seen, rivals, category, imagined=not own)
+    if expansion is None:
         return None
-    return Shown(figure, sight, sight.box, sight.mask, seen(figure.kind, figure.look, sight, sight.box, size))
+    return _gold(entity, own, expansion, [position for position, one in enumerate(shown) if one in own])
 
 
-def _plain(one: Shown) -> bool:
-    """Whether enough of a figure is seen for it to be gold: enough to say how it looks."""
-    large = min(one.box.width, one.box.height) >= SMALLEST
-    return (
-        large and one.sight.share >= VISIBLE and any(t.words for name, t in one.seen.traits.items() if name != "place")
-    )
-
-
-def _imagined(rng: Generator, part: Part, size: tuple[int, int], count: int) -> list[Seen]:
+def _imagined(rng: Generator, figures: Sequence[Figure], size: tuple[int, int], count: int) -> list[Seen]:
     """The figures of an entity as they would be seen if they were there."""
     found = []
-    for figure in part.figures[:2]:
+    for figure in figures[:2]:
         place = place_anywhere(rng, figure, size, count + 1)
         sight = sight_alone(figure.kind, figure.look, place)
         found.append(seen(figure.kind, figure.look, sight, place.box, size))

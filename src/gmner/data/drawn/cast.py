@@ -62,7 +62,7 @@ def choose_cast(
 
 def make_figures(rng: Generator, index: int, entity: Entity, category: Category) -> tuple[Figure, ...]:
     """What stands for an entity: one figure, or several for a team or where the same thing is seen twice."""
-    kind = _kind(rng, entity.text, category)
+    kind = kind_of(rng, entity.text, category)
     if kind == "team":
         return make_team(rng, index, weighted(rng, {2: 2, 3: 3, 4: 1}))
     look = make_look(rng, kind, entity.text)
@@ -109,7 +109,7 @@ def choose_bystanders(
             found.append(_bystander(rng, part, category, split, taken))
     while not found or (happens(rng, 0.45 if entities else 0.7) and len(found) < 6):
         category = pick(rng, tuple(TYPES))
-        kind_name = _kind(rng, "", category).replace("team", "person")
+        kind_name = kind_of(rng, "", category).replace("team", "person")
         found.append(Figure(kind_name, make_look(rng, kind_name, _other_name(rng, category, split, taken))))
     return found
 
@@ -120,7 +120,7 @@ _LETTERED: Final = {"emblem": 0.45, "poster": 0.45, "book": 0.4, "sign": 0.8}
 _LONGEST_LETTERING: Final = 18
 """Characters."""
 
-_SHOWN_BY: Final[dict[Category, dict[str, int]]] = {
+SHOWN_BY: Final[dict[Category, dict[str, int]]] = {
     "person": {"person": 1},
     "club": {"emblem": 6, "team": 4},
     "band": {"team": 5, "emblem": 3},
@@ -136,13 +136,13 @@ _SHOWN_BY: Final[dict[Category, dict[str, int]]] = {
 }
 
 
-def _kind(rng: Generator, name: str, category: Category) -> str:
+def kind_of(rng: Generator, name: str, category: Category) -> str:
     """What shows a name of the category."""
     if category == "landmark":
         return landmark_kind(name) or pick(rng, tuple(PLACES))
     if category == "town":
         return "sign" if happens(rng, 0.3) else pick(rng, tuple(PLACES))
-    return weighted(rng, _SHOWN_BY[category])
+    return weighted(rng, SHOWN_BY[category])
 
 
 def _bystander(rng: Generator, part: Part, category: Category, split: str, taken: set[str]) -> Figure:

@@ -26,22 +26,30 @@ IMAGES: Final = "images"
 
 @dataclass(frozen=True)
 class Order:
-    """One post to be drawn: the `number`-th of its split, under the sentence of `model` if there is one."""
+    """One post to be drawn: the `number`-th of its split, under the sentence of `model` if there is one.
+
+    `more` further names are added to a sentence of ours.
+    """
 
     split: str
     number: int
     seed: int
     model: Example | None = None
+    more: int = 0
 
     def draw(self) -> Example:
         if self.model is None:
-            return draw_post(self.split, self.number, self.seed)
+            return draw_post(self.split, self.number, self.seed, self.more)
         return draw_like(self.model, self.number, self.seed)
 
 
-def orders(posts: Mapping[str, int], seed: int) -> list[Order]:
-    """So many posts of each split."""
-    return [Order(split, number, seed) for split, size in posts.items() for number in range(size)]
+def orders(posts: Mapping[str, int], seed: int, more: int = 0) -> list[Order]:
+    """So many posts of each split; those to train on name up to `more` further figures."""
+    return [
+        Order(split, number, seed, more=more if split == "train" else 0)
+        for split, size in posts.items()
+        for number in range(size)
+    ]
 
 
 def orders_like(folder: Path, posts: Mapping[str, int | None], seed: int) -> list[Order]:

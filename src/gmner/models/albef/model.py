@@ -3,6 +3,7 @@
 Li et al. 2021, Align before Fuse; specs/albef.md, sections 2 to 4.
 """
 
+from functools import partial
 from typing import Final, NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from gmner.nn.vit import VisionTransformer
 
 TEXT_EPS: Final = 1e-12
 INITIAL_STD: Final = 0.02
-"""Standard deviation of new weights, as BERT's."""
+"""Standard deviation of new weights on the picture's side, as BERT's."""
 
 
 class Texts(NamedTuple):
@@ -94,7 +95,8 @@ class ALBEF(nn.Module):
         vision, text = config.vision, config.text
         self.vision = VisionTransformer(vision.resolution, vision.patch, vision.width, vision.depth, vision.heads)
         self.text = TextTransformer(text, vision.width, config.dropout)
-        self.apply(_initialise)
+        self.vision.apply(partial(_initialise, std=INITIAL_STD))
+        self.text.apply(partial(_initialise, std=config.initial_std))
         self.classifier = nn.Sequential(nn.Linear(text.width, text.width), nn.ReLU(), nn.Linear(text.width, LABELS))
 
     @property
@@ -128,8 +130,8 @@ class ALBEF(nn.Module):
         return self.text.fuse(self.text.read(texts), texts.present, pictures, owners)
 
 
-def _initialise(module: nn.Module) -> None:
+def _initialise(module: nn.Module, std: float) -> None:
     if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=INITIAL_STD)
+        nn.init.normal_(module.weight, std=std)
     if isinstance(module, nn.Linear):
         nn.init.zeros_(module.bias)

@@ -119,7 +119,10 @@ class HIndex(nn.Module):
 
     def forward(self, source: Source, tokens: Int64[Tensor, "batch steps"]) -> Scores:
         """The scores of what follows each of `tokens`, given those before it (teacher forcing)."""
-        encoded = self.encode(source)
+        return self.answer(source, tokens, self.encode(source))
+
+    def answer(self, source: Source, tokens: Int64[Tensor, "batch steps"], encoded: Encoded) -> Scores:
+        """`forward` for a batch that `encode` has read."""
         return self.score(self.decode(tokens, source, encoded), source, encoded)
 
     def encode(self, source: Source) -> Encoded:
@@ -194,10 +197,13 @@ class HIndex(nn.Module):
             regions = regions.masked_fill(~source.present[:, None], HIDDEN)
         return Scores(torch.cat([start, hidden @ labels.T, pointed], -1), regions)
 
-    def losses(self, source: Source, targets: Targets) -> Losses:
-        """The losses of a batch (section 4); the region of an entity is learned at the step that reads `SEEN`."""
+    def losses(self, source: Source, targets: Targets, encoded: Encoded | None = None) -> Losses:
+        """The losses of a batch (section 4); the region of an entity is learned at the step that reads `SEEN`.
+
+        `encoded` is what `encode` makes of `source`, if it is at hand.
+        """
         given, expected = targets.tokens[:, :-1], targets.tokens[:, 1:]
-        scores = self(source, given)
+        scores = self.answer(source, given, self.encode(source) if encoded is None else encoded)
         scored = (given == END).cumsum(1) == 0
         tokens = F.cross_entropy(scores.tokens[scored].float(), expected[scored])
         rows = given == SEEN

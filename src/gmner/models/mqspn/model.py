@@ -72,9 +72,12 @@ class MQSPN(nn.Module):
 
     def forward(self, posts: Posts) -> list[Outputs]:
         """What each layer says; in evaluation only the last is asked."""
+        return self.find(posts, self.look(posts))
+
+    def find(self, posts: Posts, regions: Float[Tensor, "batch regions width"]) -> list[Outputs]:
+        """`forward` for regions that `look` has seen."""
         text = self.read(posts)
         words = pool_words(text, posts.word_of_piece, posts.words.shape[1])
-        regions = self.look(posts)
         queries = self.queries()[None].expand(len(text), -1, -1)
         layers: list[Outputs] = []
         for index, layer in enumerate(self.layers, start=1):

@@ -79,6 +79,11 @@ class Encoder(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
 
+    def embed(self, grid: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch patches width"]:
+        """The trunk's patches, line by line, before they know where they are."""
+        patches: Tensor = self.image_projection(grid.flatten(2).transpose(1, 2)) + self.types.weight[1]
+        return patches
+
     def forward(
         self,
         tokens: Int64[Tensor, "batch text"],
@@ -99,7 +104,7 @@ class Encoder(nn.Module):
             rows, columns = grid.shape[2:]
             ids = patch_ids(rows, columns, config.image_buckets).to(device)
             image_rows = self.image_positions(ids)
-            patches = self.image_projection(grid.flatten(2).transpose(1, 2)) + self.types.weight[1]
+            patches = self.embed(grid)
             if config.encoder_entangled:
                 patches = patches + image_rows
             states = torch.cat([self.dropout(self.patch_norm(patches)), states], 1)

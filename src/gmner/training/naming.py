@@ -1,0 +1,84 @@
+"""Learning what regions are called: a small loss beside that of a joint system that starts from random weights.
+
+A joint system learns to choose a region only through the choice itself, and from random weights learns the names by
+heart before it has seen what their regions look like. Here every candidate that covers a gold region is also asked for
+the words of that entity's expansion, among all that occur, by the system's own word vectors: so that a region and the
+words for it come to lie close together (as in `training.pointing`; Zeng et al. 2022).
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gmner.expression import expression_of
+from gmner.nn.encoders import word_pieces
+from gmner.nn.regions import region_shares
+from gmner.tagging import split_words
+from gmner.training.pointing import shares
+from gmner.types import Box, Example
+
+
+class Named(NamedTuple):
+    """A post's candidate regions that have a name: their places among the candidates, and their sub-words."""
+
+    regions: list[int]
+    pieces: list[list[int]]
+
+
+class Names(NamedTuple):
+    """The named regions of a batch."""
+
+    post: Int64[Tensor, " named"]
+    region: Int64[Tensor, " named"]
+    called: Float[Tensor, "named words"]
+    """Distributions over the sub-words that occur."""
+
+
+def named_regions(example: Example, candidates: Sequence[Box], tokenizer: Any) -> Named:
+    """The candidates that cover an entity, and the sub-words of its expansion, or of its expression if that is all."""
+    regions, pieces = [], []
+    for entity in example.entities or ():
+        covering = region_shares(entity.boxes, candidates).nonzero()[0].tolist()
+        if covering:
+            text = expression_of(entity, "expansion")
+            words = [text[start:end] for start, end in split_words(text)]
+            known = word_pieces(tokenizer, words)
+            regions += covering
+            pieces += [[piece for word in words for piece in known[word]]] * len(covering)
+    return Named(regions, pieces)
+
+
+class Naming(nn.Module):
+    """The sub-words that regions are called by; their vectors are the system's own."""
+
+    words: Int64[Tensor, " words"]
+
+    def __init__(self, posts: Sequence[Named]) -> None:
+        super().__init__()
+        words = sorted({piece for post in posts for pieces in post.pieces for piece in pieces})
+        self.places = {piece: place for place, piece in enumerate(words)}
+        self.bias = nn.Parameter(torch.zeros(len(words)))
+        self.register_buffer("words", torch.tensor(words, dtype=torch.long))
+
+    def batch(self, posts: Sequence[Named]) -> Names:
+        """The named regions of some posts."""
+        rows = [(number, region) for number, post in enumerate(posts) for region in post.regions]
+        pieces = [[self.places[piece] for piece in called] for post in posts for called in post.pieces]
+        where = torch.tensor(rows, dtype=torch.long).view(-1, 2)
+        return Names(where[:, 0], where[:, 1], shares(pieces, len(self.places)))
+
+    def forward(
+        self,
+        regions: Float[Tensor, "posts regions width"],
+        names: Names,
+        vectors: Float[Tensor, "vocabulary width"],
+    ) -> Float[Tensor, ""]:
+        """Cross-entropy of what the named regions are called; 0 without any."""
+        seen = regions[names.post, names.region].float()
+        with torch.autocast(regions.device.type, enabled=False):
+            likelihoods = F.linear(seen, vectors[self.words].float(), self.bias).log_softmax(-1)
+            return -(names.called * likelihoods).sum() / max(len(seen), 1)
