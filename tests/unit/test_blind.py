@@ -81,8 +81,8 @@ def test_names_without_a_place_in_the_text_are_read_from_the_post_as_a_whole(bli
     [encoded] = codec.encode([Example(text="\u200b here")], [[Entity("x", "PER"), ghost]])
     assert [name[:2] for name in encoded.names] == [(0, 1), (0, 1)]
     assert encoded.marks[0] == 0
-    assert codec.predict(model, [POST, POST], [[], [ADA]])[0] == []
-    assert codec.predict(model, [], []) == []
+    assert codec.predict(model, codec.encode([POST, POST], [[], [ADA]]))[0] == []
+    assert codec.predict(model, codec.encode([], [])) == []
 
 
 def test_places_count_names_of_a_type_once() -> None:
@@ -96,9 +96,9 @@ def test_what_is_said_does_not_depend_on_the_batch(blind: tuple[Blind, BlindCode
     model, codec = blind
     posts = [POST, Example(text="Rome", caption="ruins " * 40), Example(text="so long " * 20 + "Ada")]
     names = [[ADA, ROME], [Entity("Rome", "LOC", 0, 4)], [Entity("Ada", "PER", 160, 163)]]
-    together = codec.predict(model, posts, names)
+    together = codec.predict(model, codec.encode(posts, names))
     for post, own, found in zip(posts, names, together, strict=True):
-        [alone] = codec.predict(model, [post], [own])
+        [alone] = codec.predict(model, codec.encode([post], [own]))
         assert [judgement.box for judgement in alone] == [judgement.box for judgement in found]
         for one, other in zip(alone, found, strict=True):
             assert (one.visible, one.hit) == pytest.approx((other.visible, other.hit), abs=1e-5)
@@ -162,7 +162,8 @@ def test_saved_and_loaded_it_says_the_same(tmp_path: Path, blind: tuple[Blind, B
     weights.save(tmp_path, model)
     loaded, again = weights.load(tmp_path)
     assert loaded.config == model.config
-    assert again.predict(loaded, [POST], [[ADA, ROME]]) == codec.predict(model, [POST], [[ADA, ROME]])
+    encoded = codec.encode([POST], [[ADA, ROME]])
+    assert again.predict(loaded, encoded) == codec.predict(model, encoded)
     config, tensors = checkpoint.load(tmp_path, BlindConfig)
     checkpoint.save(tmp_path, replace(config, boxes=21), tensors)
     with pytest.raises(CheckpointError, match=r"holds boxes, hits.bias, hits.weight in other shapes"):

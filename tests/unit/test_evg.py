@@ -28,6 +28,7 @@ from gmner.stages.given import GoldEntities
 from gmner.stages.ground_among import GroundAmongCandidates
 from gmner.stages.propose import NO_CANDIDATES, GivenCandidates
 from gmner.stages.recognise_with_picture import BARTMNERRecogniser, UMTRecogniser
+from gmner.stages.stage import LEFT_OUT
 from gmner.systems.cascade import Cascade
 from gmner.systems.lite import TAGGER
 from gmner.training.evg import EVGTask
@@ -91,6 +92,12 @@ def test_what_a_name_stands_for_is_read_and_cut_where_it_does_not_fit() -> None:
     long = replace(POST, entities=(replace(ADA, extra={"expansion": "a woman " * 50}),))
     [item] = encode(reader, [long])
     assert len(item.queries[0].pieces) == CONFIG.window
+    room = CONFIG.window - 3 - item.queries[0].first + 2
+    assert item.left_out == len(reader.tokenizer("Ada Lovelace (PER) - " + "a woman " * 50).input_ids) - 2 - room
+    [told] = GroundAmongCandidates(model(form="paper"), reader)(
+        [Prediction(example=long, entities=long.entities)], [None]
+    )
+    assert told.notes == (LEFT_OUT.format(item.left_out),)
     with pytest.raises(TextError, match="'long' has 22 sub-words"):
         encode(reader, [Example(id="long", text="a " * 22, entities=())])
 

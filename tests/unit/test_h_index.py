@@ -20,10 +20,10 @@ from gmner.models.h_index.codec import Encoded, HIndexCodec
 from gmner.models.h_index.config import END, LABEL_WORDS, POINTERS, SEEN, START, TYPE_TOKENS, UNSEEN, HIndexConfig
 from gmner.models.h_index.generate import Grammar, generate
 from gmner.models.h_index.model import HIndex
-from gmner.models.h_index.predictor import HIndexPredictor
 from gmner.models.h_index.sequences import Words, read_sequence, write_sequence
 from gmner.nn.encoders import load_tokenizer
 from gmner.nn.regions import region_shares, see
+from gmner.systems.joint import JointModel
 from gmner.training.h_index import HIndexTask, predict
 from gmner.training.loop import TrainingConfig, train
 from gmner.types import Box, Candidate, Entity, Example
@@ -192,6 +192,8 @@ def test_context_is_read_and_can_not_be_pointed_at() -> None:
     [cut] = encode(reader, [long], [None])
     assert len(cut.pieces) == CONFIG.positions
     assert cut.pieces[: cut.sentence] == encoded[0].pieces[: cut.sentence]
+    assert cut.left_out == 100 - (len(cut.pieces) - cut.sentence - 2)
+    assert [item.left_out for item in encoded] == [0, 0, 0]
 
 
 def test_a_sentence_past_the_positions_is_refused() -> None:
@@ -337,8 +339,8 @@ def test_a_model_is_saved_and_loaded(tmp_path: Path) -> None:
     assert reader.config == CONFIG
     encoded = encode(reader, posts(), [5] * 4)
     assert reader.predict(again, encoded) == codec().predict(network, encoded)
-    predictor = HIndexPredictor.load(tmp_path)
-    assert predictor.reads_features and predictor.reads == ()
+    predictor = JointModel(again, reader)
+    assert reader.reads_features and reader.reads == ()
     [post] = posts()[:1]
     one = predictor.encode(replace(post, candidates=CANDIDATES, image_size=(80, 60)), None, features())
     assert predictor.predict([one]) == reader.predict(again, encoded[:1])

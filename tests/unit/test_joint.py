@@ -11,11 +11,13 @@ from torch import nn
 from gmner.data.candidates import Regions, write_candidates
 from gmner.errors import CheckpointError, ConfigError, ImageError, TextError
 from gmner.models.mqspn import weights
+from gmner.models.mqspn.codec import Encoded
 from gmner.models.mqspn.config import FreshCrops, FreshText, Fusion, MQSPNConfig, Queries
-from gmner.models.mqspn.predictor import MQSPNPredictor
 from gmner.nn.encoders import load_tokenizer
+from gmner.stages.propose import NO_CANDIDATES
+from gmner.stages.stage import LEFT_OUT
 from gmner.systems import load
-from gmner.systems.joint import NO_CANDIDATES, NO_FEATURES, Joint
+from gmner.systems.joint import NO_FEATURES, Joint, JointModel
 from gmner.types import Box, Candidate, Entity, Example
 
 CONFIG = MQSPNConfig(
@@ -27,12 +29,12 @@ REGION = Candidate(Box(0, 0, 40, 60), "object", 0.5)
 POST = Example(id="1", text="Ada visits Rome", image=PICTURE, candidates=(REGION,))
 
 
-def predictor(config: MQSPNConfig = CONFIG) -> MQSPNPredictor:
+def predictor(config: MQSPNConfig = CONFIG) -> JointModel[Encoded]:
     """A model that finds something in every post, in region 1."""
     torch.manual_seed(0)
     model, codec = weights.build(config, load_tokenizer(config.encoder))
     nn.init.constant_(model.types.bias, 9.0)
-    return MQSPNPredictor(model.eval(), codec)
+    return JointModel(model.eval(), codec)
 
 
 def test_a_post_in_its_entities_out() -> None:
@@ -74,11 +76,13 @@ def test_bad_posts_keep_their_errors_and_what_is_missing_is_noted() -> None:
     reading = predictor(replace(CONFIG, reads=("knowledge",)))
     [without] = Joint("mqspn", reading, {}).predict([POST])
     assert without.notes == ("the post has no knowledge, which the model was trained to read",)
+    [cut] = Joint("mqspn", reading, {}).predict([replace(POST, knowledge="a " * 40)])
+    assert cut.notes == (LEFT_OUT.format(40 - (30 - 6)),)
 
 
 def test_stored_features_stand_for_the_picture(tmp_path: Path) -> None:
     config = replace(CONFIG, crops=None, features=3)
-    weights.save(tmp_path / "model", predictor(config).model, config)
+    weights.save(tmp_path / "model", predictor(config).network, config)
     regions = Regions(np.array([[5.0, 5, 30, 30]]), np.array([0.5]), np.ones((1, 3)))
     write_candidates(tmp_path / "test.npz", {"1": regions})
     system = load("mqspn", model=str(tmp_path / "model"), candidates=str(tmp_path / "test.npz"))

@@ -144,10 +144,10 @@ def test_every_recipe_prepares(path: Path, tmp_path: Path) -> None:
 def test_the_released_mqspn_freezes_and_decays_what_the_release_does() -> None:
     """specs/mqspn.md, section 8, by published names."""
     recipe = read_recipe(FILES[0].parent / "mqspn-released.toml", SMALLER["mqspn-released"])
-    model = recipe.prepare(POSTS, POSTS[:1]).model
-    names = {parameter: published_name(name.removeprefix("network.")) for name, parameter in model.named_parameters()}
-    training = recipe.training
-    frozen = {names[p] for name, p in model.named_parameters() if name.startswith(training.first_frozen)}
+    model, training = recipe.prepare(POSTS, POSTS[:1]).model, recipe.training
+    ours = dict(model.named_parameters())
+    names = {parameter: published_name(name.removeprefix("network.")) for name, parameter in ours.items()}
+    frozen = {names[parameter] for name, parameter in ours.items() if name.startswith(training.first_frozen)}
     assert frozen == {name for name in names.values() if name.startswith("bert.") and "entity" not in name}
     undecayed = [group for group in parameter_groups(model, training) if not group["weight_decay"]]
     assert {names[parameter] for group in undecayed for parameter in group["params"]} == {

@@ -10,7 +10,7 @@ from gmner.image import Picture
 from gmner.models.evg.codec import EVGCodec
 from gmner.models.evg.model import EVG
 from gmner.models.evg.weights import load
-from gmner.stages.stage import Stage
+from gmner.stages.stage import Stage, with_left_out
 from gmner.types import Example, Prediction
 
 
@@ -45,7 +45,8 @@ class GroundAmongCandidates(Stage):
         features = [None if found is None else found.features for found in stored]
         encoded = self.codec.encode(examples, [draft.entities for draft in drafts], pictures, features)
         found = self.codec.predict(self.model, encoded, self.batch_size)
-        return [
+        drafts = [
             replace(draft, entities=tuple(replace(e, provenance={**e.provenance, self.name: "evg"}) for e in entities))
             for draft, entities in zip(drafts, found, strict=True)
         ]
+        return [with_left_out(draft, item.left_out) for draft, item in zip(drafts, encoded, strict=True)]

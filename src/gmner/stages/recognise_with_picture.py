@@ -17,7 +17,7 @@ from gmner.models.umgf.weights import load as load_umgf
 from gmner.models.umt.codec import UMTCodec
 from gmner.models.umt.model import UMT
 from gmner.models.umt.weights import load as load_umt
-from gmner.stages.stage import Stage
+from gmner.stages.stage import Stage, with_left_out
 from gmner.types import Example, Prediction
 
 
@@ -111,5 +111,9 @@ class BARTMNERRecogniser(Stage):
         examples = [replace(draft.example, entities=None, candidates=draft.candidates) for draft in drafts]
         stored = [self.regions.get(draft.id) for draft in drafts]
         features = [None if found is None else found.features for found in stored]
-        found = self.codec.predict(self.model, self.codec.encode(examples, pictures, features), self.batch_size)
-        return [replace(draft, entities=entities) for draft, entities in zip(drafts, found, strict=True)]
+        encoded = self.codec.encode(examples, pictures, features)
+        found = self.codec.predict(self.model, encoded, self.batch_size)
+        return [
+            with_left_out(replace(draft, entities=entities), item.left_out)
+            for draft, entities, item in zip(drafts, found, encoded, strict=True)
+        ]

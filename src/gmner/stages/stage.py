@@ -3,12 +3,15 @@
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from gmner.image import Picture
 from gmner.types import Example, Prediction
 
 T = TypeVar("T")
+
+LEFT_OUT: Final = "{} sub-words of what is read beside the sentence had no room in the model's window and were left out"
+"""A note on a prediction."""
 
 
 class Stage(Protocol):
@@ -48,6 +51,11 @@ class Stage(Protocol):
 def with_note(draft: Prediction, note: str) -> Prediction:
     """The draft with one more thing that its reader must know."""
     return replace(draft, notes=(*draft.notes, note))
+
+
+def with_left_out(draft: Prediction, count: int) -> Prediction:
+    """The draft with a note on how many sub-words were not read, if any."""
+    return with_note(draft, LEFT_OUT.format(count)) if count else draft
 
 
 def once_per_picture(compute: Callable[[Picture], T], pictures: Sequence[Picture | None]) -> list[T | None]:

@@ -9,7 +9,7 @@ from gmner.image import Picture
 from gmner.models.blind import weights
 from gmner.models.blind.codec import BlindCodec, Judgement, answered
 from gmner.models.blind.model import Blind
-from gmner.stages.stage import Stage, with_note
+from gmner.stages.stage import Stage, with_left_out, with_note
 from gmner.types import Entity, Example, Prediction
 
 NO_WORDS: Final = "the post has no {}: what can be seen was judged without"
@@ -44,8 +44,12 @@ class JudgeByWords(Stage):
 
     def __call__(self, drafts: Sequence[Prediction], pictures: Sequence[Picture | None]) -> list[Prediction]:
         examples, names = [draft.example for draft in drafts], [draft.entities for draft in drafts]
-        judgements = self.codec.predict(self.model, examples, names, self.batch_size)
-        return [self._judged(draft, found) for draft, found in zip(drafts, judgements, strict=True)]
+        encoded = self.codec.encode(examples, names)
+        judgements = self.codec.predict(self.model, encoded, self.batch_size)
+        return [
+            with_left_out(self._judged(draft, found), item.left_out)
+            for draft, found, item in zip(drafts, judgements, encoded, strict=True)
+        ]
 
     def _judged(self, draft: Prediction, judgements: Sequence[Judgement]) -> Prediction:
         entities = tuple(map(self._told, draft.entities, judgements, [draft.image_size] * len(judgements)))

@@ -7,7 +7,7 @@ that can not be read keeps its error, the others their predictions.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,18 +15,28 @@ from gmner.config import from_dict
 from gmner.data.candidates import Regions, read_candidates
 from gmner.errors import ConfigError, GmnerError
 from gmner.image import Picture, open_image
-from gmner.stages.propose import NO_CANDIDATES, Detector
+from gmner.stages.propose import Detector, GivenCandidates
+from gmner.stages.stage import with_left_out
 from gmner.systems.cascade import NO_PICTURE
 from gmner.systems.system import System, refuse_others
 from gmner.types import Entity, Example, Prediction
 
-T = TypeVar("T")
-
 NO_FEATURES: Final = "the file of candidates has no features for the post: its entities are not grounded"
 
 
-class JointModel(Protocol[T]):
-    """A model that reads text, picture and candidates; `T` is a post as its numbers."""
+class Encoded(Protocol):
+    """A post as a model's numbers."""
+
+    @property
+    def left_out(self) -> int:
+        """Sub-words that are read beside the sentence and had no room."""
+
+
+T = TypeVar("T", bound=Encoded)
+
+
+class JointCodec(Protocol[T]):
+    """Between posts and a model that reads text, picture and candidates; `T` is a post as its numbers."""
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -36,9 +46,39 @@ class JointModel(Protocol[T]):
     def reads_features(self) -> bool:
         """Whether regions are read as a detector's features, and not seen."""
 
-    def encode(self, example: Example, picture: Picture | None, features: np.ndarray | None = None) -> T: ...
+    def encode(
+        self,
+        examples: Sequence[Example],
+        pictures: Sequence[Picture | None],
+        features: Sequence[np.ndarray | None] | None = None,
+    ) -> list[T]:
+        """Every post as numbers; only this needs the pictures, which can then be let go."""
 
-    def predict(self, posts: Sequence[T]) -> list[tuple[Entity, ...]]: ...
+    def predict(self, model: Any, encoded: Sequence[T], batch_size: int) -> list[tuple[Entity, ...]]:
+        """The entities of every post in text order."""
+
+
+@dataclass(frozen=True)
+class JointModel(Generic[T]):
+    """A joint model with its codec."""
+
+    network: Any
+    codec: JointCodec[T]
+    batch_size: int = 16
+
+    def encode(self, example: Example, picture: Picture | None, features: np.ndarray | None = None) -> T:
+        """A post as numbers; its gold entities, if it has any, are not looked at.
+
+        Raises:
+            TextError: the sentence is longer than the model reads.
+            ConfigError: the features are not those that the model reads.
+        """
+        [encoded] = self.codec.encode([replace(example, entities=None)], [picture], [features])
+        return encoded
+
+    def predict(self, posts: Sequence[T]) -> list[tuple[Entity, ...]]:
+        """The entities of every post in text order."""
+        return self.codec.predict(self.network, posts, self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -66,25 +106,24 @@ class Joint(System):
 
     def _admit(self, example: Example) -> tuple[Prediction, Any] | GmnerError:
         """The post as a draft and as the model's numbers, or what is wrong with it."""
+        codec, propose = self.model.codec, GivenCandidates(self.regions, self.detector)
         try:
             picture = None if example.image is None else open_image(example.image)
+            [draft] = propose([Prediction(example=example)], [picture])
             stored = self.regions.get(example.id)
-            candidates = example.candidates if stored is None else stored.candidates()
-            if candidates is None and picture is not None and self.detector is not None:
-                candidates = tuple(self.detector(picture))
             features = None if stored is None else stored.features
-            numbers = self.model.encode(replace(example, candidates=candidates), picture, features)
+            numbers = self.model.encode(replace(example, candidates=draft.candidates), picture, features)
         except GmnerError as error:
             return error
         size = None if picture is None else (picture.shape[1], picture.shape[0])
-        notes = [] if picture is not None or features is not None else [NO_PICTURE]
-        notes += [NO_FEATURES] if self.model.reads_features and features is None and not notes else []
-        notes += [NO_CANDIDATES] if candidates is None and not notes else []
+        notes = list(draft.notes) if picture is not None or features is not None else [NO_PICTURE]
+        notes += [NO_FEATURES] if codec.reads_features and features is None and not notes else []
         notes += [f"the post has no {name}, which the model was trained to read" for name in self._absent(example)]
-        return Prediction(example=example, candidates=candidates or (), image_size=size, notes=tuple(notes)), numbers
+        draft = replace(draft, image_size=size, notes=tuple(notes))
+        return with_left_out(draft, numbers.left_out), numbers
 
     def _absent(self, example: Example) -> list[str]:
-        return [name for name in self.model.reads if not getattr(example, name)]
+        return [name for name in self.model.codec.reads if not getattr(example, name)]
 
 
 @dataclass(frozen=True)
@@ -108,18 +147,18 @@ class JointSettings:
 
 def load_mqspn(**settings: Any) -> Joint:
     """MQSPN as a system; `settings` are the fields of `JointSettings`, and it raises as `_build` does."""
-    from gmner.models.mqspn.predictor import MQSPNPredictor
+    from gmner.models.mqspn.weights import load
 
     chosen = from_dict(JointSettings, settings)
-    return _build("mqspn", MQSPNPredictor.load(chosen.model, chosen.batch_size), chosen)
+    return _build("mqspn", JointModel(*load(chosen.model), chosen.batch_size), chosen)
 
 
 def load_h_index(**settings: Any) -> Joint:
     """H-Index as a system; `settings` are the fields of `JointSettings`, and it raises as `_build` does."""
-    from gmner.models.h_index.predictor import HIndexPredictor
+    from gmner.models.h_index.weights import load
 
     chosen = from_dict(JointSettings, settings)
-    return _build("h-index", HIndexPredictor.load(chosen.model, chosen.batch_size), chosen)
+    return _build("h-index", JointModel(*load(chosen.model), chosen.batch_size), chosen)
 
 
 def _build(name: str, model: JointModel[Any], chosen: JointSettings) -> Joint:
@@ -133,7 +172,7 @@ def _build(name: str, model: JointModel[Any], chosen: JointSettings) -> Joint:
     from gmner.stages.detect import TransformersDetector
 
     regions = {} if chosen.candidates is None else read_candidates(chosen.candidates)
-    if model.reads_features and all(found.features is None for found in regions.values()):
+    if model.codec.reads_features and all(found.features is None for found in regions.values()):
         raise ConfigError(
             f"the model {chosen.model} without features",
             allowed="it reads a detector's features of each candidate",

@@ -18,6 +18,7 @@ from gmner.models.blind.codec import BlindCodec, Encoded, answered
 from gmner.models.blind.config import BlindConfig
 from gmner.models.blind.model import Blind, Logits, Names, Posts
 from gmner.nn.encoders import load_encoder, load_tokenizer
+from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig
 from gmner.training.recipe import Tested
 from gmner.training.temperature import cool, temperature
@@ -174,7 +175,7 @@ class BlindRecipe:
 
 def predict(model: Blind, codec: BlindCodec, examples: Sequence[Example]) -> list[Prediction]:
     """The gold entities of every post, with P(visible), and with a box where that is the likelier answer."""
-    found = codec.predict(model, examples, [example.entities or () for example in examples])
+    found = codec.predict(model, codec.encode(examples, [example.entities or () for example in examples]))
     return [
         Prediction(
             example=example,
@@ -191,7 +192,7 @@ def predict(model: Blind, codec: BlindCodec, examples: Sequence[Example]) -> lis
 def samples(codec: BlindCodec, examples: Sequence[Example]) -> list[Sample]:
     """The posts that have gold entities."""
     named = [example for example in examples if example.entities]
-    encoded = codec.encode(named, [example.entities or () for example in named])
+    encoded = telling_left_out(codec.encode(named, [example.entities or () for example in named]))
     return [
         Sample(post, example.entities or (), [relative_boxes(example, entity) for entity in example.entities or ()])
         for post, example in zip(encoded, named, strict=True)

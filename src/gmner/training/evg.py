@@ -14,6 +14,7 @@ from gmner.models.evg.codec import Encoded, EVGCodec
 from gmner.models.evg.config import EVGConfig
 from gmner.models.evg.model import EVG, Queries
 from gmner.nn.encoders import load_encoder, load_tokenizer
+from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, shuffled
 from gmner.training.pictures import open_picture
 from gmner.training.recipe import Tested
@@ -101,13 +102,15 @@ class EVGRecipe:
         model, codec = weights.load(folder)
         return Tested(predict(model, codec, test, self._encode(codec, test)), ("eeg",), {})
 
-    def _encode(self, codec: EVGCodec, examples: Sequence[Example]) -> list[Encoded]:
+    def _encode(self, codec: EVGCodec, examples: Sequence[Example]) -> Sequence[Encoded]:
         """The gold entities of every post as numbers; only what is seen of a picture is kept."""
-        return [
-            item
-            for post, features in with_regions(examples, self.candidates, features=not codec.config.crop)
-            for item in codec.encode([post], [post.entities or ()], [open_picture(post)], [features])
-        ]
+        return telling_left_out(
+            [
+                item
+                for post, features in with_regions(examples, self.candidates, features=not codec.config.crop)
+                for item in codec.encode([post], [post.entities or ()], [open_picture(post)], [features])
+            ]
+        )
 
 
 def predict(model: EVG, codec: EVGCodec, examples: Sequence[Example], posts: Sequence[Encoded]) -> list[Prediction]:

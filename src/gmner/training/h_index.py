@@ -15,6 +15,7 @@ from gmner.models.h_index.codec import Encoded, HIndexCodec
 from gmner.models.h_index.config import HIndexConfig
 from gmner.models.h_index.model import HIndex, Source, Targets
 from gmner.nn.encoders import load_tokenizer
+from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig
 from gmner.training.naming import Named, Names, Naming, named_regions
 from gmner.training.pictures import open_picture
@@ -152,15 +153,17 @@ class HIndexRecipe:
         model, codec = weights.load(folder)
         return Tested(predict(model, codec, self._encode(codec, test)), tasks_of(codec.config), {})
 
-    def _encode(self, codec: HIndexCodec, examples: Sequence[Example]) -> list[Encoded]:
+    def _encode(self, codec: HIndexCodec, examples: Sequence[Example]) -> Sequence[Encoded]:
         """Every post as numbers; pictures are opened one by one, and only what is seen of them is kept."""
         told = with_expansions(examples) if self.expansions else examples
         crop, looks = codec.config.crop, codec.config.crop or codec.config.places
-        return [
-            item
-            for post, features in with_regions(told, self.candidates, features=not crop)
-            for item in codec.encode([post], [open_picture(post) if looks else None], [features])
-        ]
+        return telling_left_out(
+            [
+                item
+                for post, features in with_regions(told, self.candidates, features=not crop)
+                for item in codec.encode([post], [open_picture(post) if looks else None], [features])
+            ]
+        )
 
 
 def tasks_of(config: HIndexConfig) -> tuple[str, ...]:

@@ -19,10 +19,12 @@ from gmner.models.mqspn.criterion import CriterionConfig, criterion
 from gmner.models.mqspn.model import MQSPN
 from gmner.models.mqspn.outputs import Gold, Outputs
 from gmner.nn.encoders import load_encoder, load_tokenizer
+from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, shuffled
 from gmner.training.naming import Named, Names, Naming, named_regions
 from gmner.training.pictures import open_picture
 from gmner.training.recipe import Tested
+from gmner.training.regions import with_regions
 from gmner.types import Example, Prediction
 
 TASKS = ("gmner", "mner", "eeg")
@@ -120,6 +122,7 @@ class MQSPNRecipe:
         criterion: how outputs are matched and judged.
         training: the loop's settings.
         expansions: give the model the expansions of the gold names as knowledge, as drawn posts have them.
+        candidates: a detector's files (`training.regions`); without them posts bring their candidates along.
         naming: weight of the loss of what regions are called (`training.naming`), for the paper's network with random
             weights; 0, as published, learns regions from being chosen alone.
     """
@@ -130,6 +133,7 @@ class MQSPNRecipe:
     criterion: CriterionConfig = field(default_factory=CriterionConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     expansions: bool = False
+    candidates: Path | None = None
     naming: float = 0.0
 
     def __post_init__(self) -> None:
@@ -155,7 +159,9 @@ class MQSPNRecipe:
         Raises:
             ImageError: a picture is missing or damaged.
             TextError: a sentence has more sub-words than the window.
-            ConfigError: a post has more gold entities than there are queries for them.
+            ConfigError: a post has more gold entities than there are queries for them; or the model reads features of
+                regions, and there are none.
+            DataError: the files of candidates are missing or damaged.
         """
         torch.manual_seed(self.training.seed)
         config = self.model
@@ -163,34 +169,32 @@ class MQSPNRecipe:
         begins = config.released is not None and config.released.pretrained
         clip = load_encoder(config.vision) if begins or weights.sees_by_clip(config) else None
         model, codec = weights.build(config, load_tokenizer(config.encoder), encoder, clip)
-        posts = encode(codec, self._told(train))
+        posts = self._encode(codec, train)
         for post in posts:
             codec.items(post)  # too many entities are told before the training begins
-        return MQSPNTask(model, codec, posts, encode(codec, self._told(dev)), self.criterion, self.naming)
+        return MQSPNTask(model, codec, posts, self._encode(codec, dev), self.criterion, self.naming)
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """GMNER, MNER and EEG on the test split."""
         model, codec = weights.load(folder)
-        return Tested(predict(model, codec, encode(codec, self._told(test))), TASKS, {})
+        return Tested(predict(model, codec, self._encode(codec, test)), TASKS, {})
 
-    def _told(self, examples: Sequence[Example]) -> Sequence[Example]:
-        return with_expansions(examples) if self.expansions else examples
+    def _encode(self, codec: MQSPNCodec, examples: Sequence[Example]) -> Sequence[Encoded]:
+        """Every post as numbers; pictures are opened one by one, and only their crops are kept."""
+        told = with_expansions(examples) if self.expansions else examples
+        return telling_left_out(
+            [
+                item
+                for post, features in with_regions(told, self.candidates, features=codec.reads_features)
+                for item in codec.encode([post], [open_picture(post)], [features])
+            ]
+        )
 
 
 def _named(codec: MQSPNCodec, post: Encoded) -> Named:
     """What a post's candidates are called; the region before them is none."""
     regions, pieces = named_regions(post.example, post.boxes, codec.tokenizer)
     return Named([1 + region for region in regions], pieces)
-
-
-def encode(codec: MQSPNCodec, examples: Sequence[Example]) -> list[Encoded]:
-    """Every post as numbers; pictures are opened one by one, and only their crops are kept.
-
-    Raises:
-        ImageError: a picture is missing or damaged.
-        TextError: a sentence has more sub-words than the window.
-    """
-    return [item for post in examples for item in codec.encode([post], [open_picture(post)])]
 
 
 def predict(model: nn.Module, codec: MQSPNCodec, posts: Sequence[Encoded]) -> list[Prediction]:

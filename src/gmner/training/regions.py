@@ -35,7 +35,7 @@ def with_regions(examples: Sequence[Example], candidates: Path | None, *, featur
         raise ConfigError(
             "no features of candidate regions" if candidates is None else f"no features in {candidates}",
             allowed="this model reads a detector's features of each candidate",
-            todo="give `candidates`, files that hold them, or let the model see crops (`model.crop`)",
+            todo="give `candidates`, files that hold them, or let the model see crops",
         )
     absent = [example.id for example in examples if example.image is not None and example.id not in regions]
     if candidates is not None and absent:

@@ -15,11 +15,15 @@ from gmner.types import ENTITY_TYPES, Box, Entity, Example
 
 @dataclass(frozen=True)
 class Encoded:
-    """A post as numbers. `names` holds (first sub-word, the one after the last, type, place) of each of its names."""
+    """A post as numbers. `names` holds (first sub-word, the one after the last, type, place) of each of its names.
+
+    `left_out` are the sub-words of caption and description that are read and had no room.
+    """
 
     pieces: list[int]
     marks: list[int]
     names: list[tuple[int, int, int, int]]
+    left_out: int
 
 
 class Judgement(NamedTuple):
@@ -95,13 +99,17 @@ class BlindCodec:
         for entity, (first, last) in zip(entities, spans, strict=True):
             marks[first:last] = [1 + ENTITY_TYPES.index(entity.type)] * (last - first)
         marks[0] = SENTENCE
+        left_out = 0
         for words, mark in ((caption.ids, CAPTION), (description.ids[: self.config.description], DESCRIPTION)):
+            left_out += len(words)
             if fitting := words[: max(self.config.window - len(pieces) - 1, 0)]:
                 pieces += [*fitting, *end]
                 marks += [mark] * (len(fitting) + 1)
+                left_out -= len(fitting)
         types = [ENTITY_TYPES.index(entity.type) for entity in entities]
         names = zip(spans, types, places(entities), strict=True)
-        return Encoded(pieces, marks, [(first, last, kind, place) for (first, last), kind, place in names])
+        rows = [(first, last, kind, place) for (first, last), kind, place in names]
+        return Encoded(pieces, marks, rows, left_out)
 
     def batch(self, encoded: Sequence[Encoded]) -> tuple[Posts, Names]:
         """Posts padded to the longest of them, and all their names."""
@@ -116,17 +124,10 @@ class BlindCodec:
         return posts, Names(*columns)
 
     @torch.inference_mode()
-    def predict(
-        self, model: Blind, examples: Sequence[Example], names: Sequence[Sequence[Entity]], batch_size: int = 32
-    ) -> list[list[Judgement]]:
-        """What is said of every name of every post; posts are batched by length.
-
-        Raises:
-            TextError: a text is longer than the model's window.
-        """
-        encoded = self.encode(examples, names)
+    def predict(self, model: Blind, encoded: Sequence[Encoded], batch_size: int = 32) -> list[list[Judgement]]:
+        """What is said of every name of every post; posts are batched by length."""
         order = sorted((i for i, item in enumerate(encoded) if item.names), key=lambda i: len(encoded[i].pieces))
-        found: list[list[Judgement]] = [[] for _ in examples]
+        found: list[list[Judgement]] = [[] for _ in encoded]
         boxes = [Box(*box) for box in model.boxes.double().tolist()]
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]

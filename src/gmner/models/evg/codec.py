@@ -25,12 +25,16 @@ SPECIAL: Final = 3
 
 
 class Query(NamedTuple):
-    """One entity as numbers: sentence and entity as sub-words with special ones, `first` of them the sentence's."""
+    """One entity as numbers: sentence and entity as sub-words with special ones, `first` of them the sentence's.
+
+    `left_out` are the sub-words of the entity's text that had no room.
+    """
 
     entity: Entity
     pieces: list[int]
     first: int
     mention: range
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,11 @@ class Encoded:
 
     queries: list[Query]
     regions: Seen
+
+    @property
+    def left_out(self) -> int:
+        """Sub-words of all entities' texts that had no room."""
+        return sum(query.left_out for query in self.queries)
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ class EVGCodec:
 
         Raises:
             TextError: a sentence has more sub-words than the window. What does not fit of an entity's text behind it
-                is left out.
+                is `left_out`.
             ConfigError: the features are not those that the model reads.
         """
         given = [None] * len(examples) if features is None else features
@@ -98,10 +107,11 @@ class EVGCodec:
         mention = range(places[inside[0]], places[inside[-1] + 1]) if inside else range(0)
         room = self.config.window - SPECIAL - places[-1] + 1
         flat = [piece for word in sentence for piece in word]
-        added = [piece for word in text for piece in known[word]][:room]
+        whole = [piece for word in text for piece in known[word]]
+        added = whole[: max(room, 0)]
         separator = self.tokenizer.sep_token_id
         pieces = [self.tokenizer.cls_token_id, *flat, separator, *added, separator]
-        return Query(entity, pieces, places[-1] + 1, mention)
+        return Query(entity, pieces, places[-1] + 1, mention, len(whole) - len(added))
 
     def _kept(self, example: Example, picture: Picture | None, features: np.ndarray | None) -> Seen:
         """The first candidates."""

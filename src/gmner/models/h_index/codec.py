@@ -16,6 +16,7 @@ from gmner.models.h_index.config import END, POINTERS, SEEN, TYPE_TOKENS, HIndex
 from gmner.models.h_index.generate import Generated, generate
 from gmner.models.h_index.model import HIndex, Source, Targets, sums_above_zero
 from gmner.models.h_index.sequences import Group, Words, read_sequence, write_sequence
+from gmner.nn.batching import in_batches
 from gmner.nn.encoders import word_pieces
 from gmner.nn.regions import Seen, region_shares, region_tensors, see
 from gmner.tagging import TokenSpan, split_words, to_entity, to_token_span, word_offsets
@@ -29,7 +30,8 @@ class Encoded:
     """One post as numbers.
 
     `pieces` are the sub-words with special ones, of which the sentence is the first `sentence`; `first` is where each
-    word's first sub-word stands, `offsets` where each word stands in the text. `regions` are those that are kept.
+    word's first sub-word stands, `offsets` where each word stands in the text. `regions` are those that are kept,
+    `left_out` the sub-words behind the sentence that had no room.
     """
 
     example: Example
@@ -38,6 +40,7 @@ class Encoded:
     sentence: int
     first: list[int]
     regions: Seen
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,16 @@ class HIndexCodec:
 
     config: HIndexConfig
     tokenizer: Any
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The texts of a post that are read behind its sentence."""
+        return self.config.reads
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether regions are read as a detector's features, and not seen."""
+        return not self.config.crop
 
     def encode(
         self,
@@ -57,7 +70,7 @@ class HIndexCodec:
 
         Raises:
             TextError: a sentence has more sub-words than there are positions. What does not fit of what is read
-                behind it is left out.
+                behind it is `left_out`.
             ConfigError: the features are not those that the model reads.
         """
         given = [None] * len(examples) if features is None else features
@@ -92,9 +105,10 @@ class HIndexCodec:
                 allowed=f"this H-Index reads at most {config.positions - 2:,}",
                 todo="split the text into several posts",
             )
-        extra = [piece for word in further for piece in word][: max(room, 0)]
+        whole = [piece for word in further for piece in word]
+        extra = whole[: max(room, 0)]
         pieces += [config.end_piece, *extra, *([config.end_piece] if extra else [])]
-        return Encoded(example, offsets, pieces, sentence, first, regions)
+        return Encoded(example, offsets, pieces, sentence, first, regions, len(whole) - len(extra))
 
     def _further(self, example: Example) -> list[str]:
         """The words of what is read behind the sentence."""
@@ -181,14 +195,12 @@ class HIndexCodec:
         not at all). In the `released` setting a sequence may say what is no entity here: a type that is none is left
         out; a span that skips words becomes all words from its first to its last; an absent region is none.
         """
-        order = sorted(range(len(encoded)), key=lambda index: len(encoded[index].pieces))
-        found: dict[int, tuple[Entity, ...]] = {}
-        for start in range(0, len(order), batch_size):
-            indexes = order[start : start + batch_size]
-            batch = [encoded[index] for index in indexes]
+
+        def compute(batch: list[Encoded]) -> list[tuple[Entity, ...]]:
             generated = Generated(*(part.cpu() for part in generate(model, self.batch(batch).to(model.device))))
-            found.update(zip(indexes, (self.read(i, generated, row) for row, i in enumerate(batch)), strict=True))
-        return [found[index] for index in range(len(encoded))]
+            return [self.read(item, generated, row) for row, item in enumerate(batch)]
+
+        return in_batches(encoded, batch_size, lambda item: len(item.pieces), compute)
 
     def read(self, item: Encoded, generated: Generated, row: int) -> tuple[Entity, ...]:
         """The entities of one row of what was generated."""

@@ -19,7 +19,9 @@ from gmner.models.mqspn.config import MQSPNConfig
 from gmner.models.mqspn.decoding import Answer, decode
 from gmner.models.mqspn.gold import Item
 from gmner.models.mqspn.outputs import NONE, TYPES, Gold
+from gmner.nn.batching import in_batches
 from gmner.nn.crops import blank, clip_features, crop, normalise
+from gmner.nn.encoders import word_pieces
 from gmner.tagging import TokenSpan, split_words, to_entity, word_offsets, word_shape
 from gmner.types import Box, Entity, Example
 
@@ -29,7 +31,10 @@ Features = np.ndarray
 
 @dataclass(frozen=True)
 class Encoded:
-    """One post as numbers. `boxes` are those of the regions 1, 2 ...; `looks` and `places` hold region 0 as well."""
+    """One post as numbers. `boxes` are those of the regions 1, 2 ...; `looks` and `places` hold region 0 as well.
+
+    `left_out` are the sub-words behind the sentence that had no room.
+    """
 
     example: Example
     offsets: list[tuple[int, int]]
@@ -41,6 +46,7 @@ class Encoded:
     looks: np.ndarray
     """uint8 crops (regions, side, side, 3), or float32 features (regions, width)."""
     places: list[list[float]]
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,16 @@ class MQSPNCodec:
     config: MQSPNConfig
     tokenizer: Any
     vision: Any = None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The texts of a post that are read behind its sentence."""
+        return self.config.reads
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether regions are read as a detector's features, and not seen."""
+        return bool(self.config.features)
 
     def encode(
         self,
@@ -62,7 +78,8 @@ class MQSPNCodec:
         A post without a picture (or, where features are read, without features) has no regions to choose from.
 
         Raises:
-            TextError: a sentence has more sub-words than the window.
+            TextError: a sentence has more sub-words than the window. What does not fit of what is read behind it is
+                `left_out`.
             ConfigError: features are read and none were given, or they are not as wide or as many as they should be.
         """
         if self.config.features and features is None:
@@ -75,7 +92,8 @@ class MQSPNCodec:
         offsets = [word_offsets(example) for example in examples]
         words = [[e.text[s:t] for s, t in spans] for e, spans in zip(examples, offsets, strict=True)]
         further = [self._further(example) for example in examples]
-        known = self._pieces({word for row in (*words, *further) for word in row})
+        every = (word for row in (*words, *further) for word in row)
+        known = word_pieces(self.tokenizer, every, unknown=self.config.released is None)
         return [
             self._encode(example, places, row, extra, known, picture, feature)
             for example, places, row, extra, picture, feature in zip(
@@ -107,28 +125,20 @@ class MQSPNCodec:
         pieces, shapes, owners = [*pieces, self.tokenizer.sep_token_id], [*shapes, 0], [*owners, -1]
         # Released code marks the words of the sentence, not a second text.
         segments = [int(owner >= 0) for owner in owners] if self.config.released else [0] * len(pieces)
-        extra = [(piece, word_shape(word)) for word in further for piece in known[word]]
-        if extra := extra[: self.config.window - len(pieces) - 1]:
+        whole = [(piece, word_shape(word)) for word in further for piece in known[word]]
+        if extra := whole[: max(self.config.window - len(pieces) - 1, 0)]:
             pieces += [*(piece for piece, _ in extra), self.tokenizer.sep_token_id]
             shapes += [*(shape for _, shape in extra), 0]
             owners += [-1] * (len(extra) + 1)
             segments += [1] * (len(extra) + 1)
         boxes, seen, places = self._regions(example, picture, feature)
-        return Encoded(example, offsets, pieces, segments, shapes, owners, boxes, seen, places)
+        left_out = len(whole) - len(extra)
+        return Encoded(example, offsets, pieces, segments, shapes, owners, boxes, seen, places, left_out)
 
     def _further(self, example: Example) -> list[str]:
         """The words of what is read behind the sentence."""
         texts = [getattr(example, name) or "" for name in self.config.reads]
         return [text[start:end] for text in texts for start, end in split_words(text)]
-
-    def _pieces(self, words: set[str]) -> dict[str, list[int]]:
-        """Sub-words of each distinct word; one that the clean-up removes is unknown, or as released nothing."""
-        if not words:
-            return {}
-        distinct = sorted(words)
-        encoded = self.tokenizer(distinct, add_special_tokens=False, verbose=False)["input_ids"]
-        absent = [] if self.config.released else [self.tokenizer.unk_token_id]
-        return {word: ids or absent for word, ids in zip(distinct, encoded, strict=True)}
 
     def _regions(
         self, example: Example, picture: Picture | None, feature: Features | None
@@ -241,19 +251,14 @@ class MQSPNCodec:
         What is found in one post does not depend on the others; the released network's does, whose vision attends to
         padding, unless `batch_size` is 1.
         """
-        order = sorted(range(len(encoded)), key=lambda index: len(encoded[index].pieces))
-        results: list[tuple[Entity, ...]] = [()] * len(encoded)
         device = next(model.parameters()).device
-        for start in range(0, len(order), batch_size):
-            indexes = order[start : start + batch_size]
-            chosen = [encoded[index] for index in indexes]
-            posts = self.batch(chosen).to(device)
-            outputs = model(posts)[-1]
-            for index, item, answers in zip(
-                indexes, chosen, decode(outputs, posts.words, self.config.decoding), strict=True
-            ):
-                results[index] = tuple(entities(item, answers))
-        return results
+
+        def compute(batch: list[Encoded]) -> list[tuple[Entity, ...]]:
+            posts = self.batch(batch).to(device)
+            found = decode(model(posts)[-1], posts.words, self.config.decoding)
+            return [tuple(entities(item, answers)) for item, answers in zip(batch, found, strict=True)]
+
+        return in_batches(encoded, batch_size, lambda item: len(item.pieces), compute)
 
 
 def entities(item: Encoded, answers: Iterable[Answer]) -> list[Entity]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from gmner.errors import TextError
 from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Sentences, Spans, Tagger
+from gmner.nn.encoders import word_pieces
 from gmner.tagging import TokenSpan, read_bio, to_entity, to_token_span, word_offsets, word_shape, write_bio
 from gmner.types import ENTITY_TYPES, Entity, Example
 
@@ -47,7 +48,7 @@ class TaggerCodec:
         for example, stretches in zip(examples, self.windows(examples), strict=True):
             if len(stretches) > 1:
                 words = [example.text[start:end] for start, end in word_offsets(example)]
-                known = self._pieces(set(words))
+                known = word_pieces(self.tokenizer, words)
                 raise self._too_long(example, sum(len(known[word]) for word in words))
             encoded.append(stretches[0])
         return encoded
@@ -61,7 +62,7 @@ class TaggerCodec:
         places = [word_offsets(example) for example in examples]
         words = [[e.text[start:end] for start, end in offsets] for e, offsets in zip(examples, places, strict=True)]
         knowledge = [(e.knowledge or "").split() if self.config.knowledge else [] for e in examples]
-        known = self._pieces({word for row in (*words, *knowledge) for word in row})
+        known = word_pieces(self.tokenizer, (word for row in (*words, *knowledge) for word in row))
         room = self.config.window - 2
         result = []
         for example, offsets, row, extra in zip(examples, places, words, knowledge, strict=True):
@@ -100,15 +101,6 @@ class TaggerCodec:
         extra = [piece for word in knowledge for piece in known[word]][: max(room, 0)]
         tail = [self.tokenizer.sep_token_id, *extra, *([self.tokenizer.sep_token_id] if extra else [])]
         return Encoded(example, offsets, pieces + tail, shapes + [0] * len(tail), first)
-
-    def _pieces(self, words: set[str]) -> dict[str, list[int]]:
-        """Sub-words of each distinct word; a word that the tokenizer's clean-up removes becomes an unknown one."""
-        if not words:
-            return {}
-        distinct = sorted(words)
-        alone = [[word] for word in distinct]  # pre-split, so that SentencePiece and BPE mark the beginning of a word
-        encoded = self.tokenizer(alone, is_split_into_words=True, add_special_tokens=False, verbose=False)["input_ids"]
-        return {word: ids or [self.tokenizer.unk_token_id] for word, ids in zip(distinct, encoded, strict=True)}
 
     def batch(self, encoded: Sequence[Encoded]) -> Sentences:
         """Sentences padded to the longest of them."""
