@@ -17,8 +17,10 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from gmner.errors import GmnerError, TextError
-from gmner.serve.app import BODY_BYTES, TEXT_CHARACTERS, JSONLines, ServiceSettings, create_app
+from gmner.serve.app import create_app
 from gmner.serve.batcher import Batcher, QueueFullError
+from gmner.serve.guard import JSONLines
+from gmner.serve.settings import BODY_BYTES, TEXT_CHARACTERS, ServiceSettings
 from gmner.systems.cascade import Cascade
 from gmner.systems.system import System
 from gmner.types import Entity, Example, Prediction
