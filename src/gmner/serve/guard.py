@@ -157,7 +157,7 @@ class JSONLines(logging.Formatter):
         facts: dict[str, Any] = {
             "time": self.formatTime(record),
             "level": record.levelname,
-            "event": record.getMessage().strip(),
+            "event": record.getMessage().partition("\n")[0],  # asyncio quotes exceptions below
         }
         facts |= getattr(record, "facts", {})
         if record.exc_info and (error := record.exc_info[1]) is not None:
