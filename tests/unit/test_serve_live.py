@@ -61,6 +61,12 @@ def test_whatever_clients_do_the_others_are_answered(service: Serving) -> None:
     assert service.end() < 0 and not any('"level": "ERROR"' in line for line in service.log)
 
 
+def taken(client: httpx.Client) -> float:
+    """How many posts are under way."""
+    values = dict(line.rsplit(" ", 1) for line in client.get("/metrics").text.splitlines() if line[0] != "#")
+    return float(values["gmner_waiting_posts"]) + float(values["gmner_batch_posts_sum"])
+
+
 def test_at_its_end_what_is_under_way_is_answered_and_nothing_new_is_taken(tmp_path: Path) -> None:
     gate = tmp_path / "go"
     with serving("-m", "tests.serving", "0", str(gate)) as service, ThreadPoolExecutor() as pool:
