@@ -5,6 +5,7 @@ SECONDS is how long it takes for a batch; it takes none before FILE is there.
 
 import base64
 import io
+import os
 import re
 import signal
 import socket
@@ -131,7 +132,8 @@ def main(seconds: float, gate: Path | None = None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}/ serves", file=sys.stderr, flush=True)
         system = Echo(gate=None if gate is None else Appearance(gate), pause=seconds)
-        run(system, ServiceSettings(batch_size=4, queue=8, timeout=5 if gate is None else 60), listener)
+        timeout, key = 5 if gate is None else 60, os.environ.get("GMNER_API_KEY")
+        run(system, ServiceSettings(batch_size=4, queue=8, timeout=timeout, api_key=key), listener)
 
 
 if __name__ == "__main__":
