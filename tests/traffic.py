@@ -94,6 +94,14 @@ async def dripping(client: httpx.AsyncClient) -> int:
         writer.close()
 
 
+async def stating_too_much(client: httpx.AsyncClient) -> int:
+    """A client that says that its body is too long, and waits for what is said to that."""
+    reader, writer = await _begin(client, BODY_BYTES + 1)
+    line = await reader.readline()
+    writer.close()
+    return int(line.split()[1])
+
+
 async def no_http(client: httpx.AsyncClient) -> int:
     """A client that speaks something else."""
     url = urlsplit(str(client.base_url))
@@ -135,5 +143,6 @@ def bad() -> dict[str, Kind]:
         "leaves in its body": Kind(leaving(0.5), (NO_ANSWER,)),
         "dripping body": Kind(dripping, (408,)),
         "no HTTP": Kind(no_http, (400,)),
+        "too long, as it says": Kind(stating_too_much, (413,)),
         "too long": Kind(body(b" " * (BODY_BYTES + 1)), (413,)),
     }
