@@ -15,7 +15,7 @@ from tests.serving import Serving, png, serving
 from tests.traffic import bad, post
 
 from gmner.errors import GmnerError
-from gmner.serve.client import Client, ServiceError
+from gmner.serve.client import Client, PostError, ServiceError
 from gmner.types import Example, Prediction
 
 
@@ -43,6 +43,7 @@ def test_more_than_it_can_do_is_refused_and_the_rest_is_right(service: Serving) 
         if answer.status_code == 200:
             [row] = answer.json()["posts"]
             assert (row["id"], row["entities"][0]["text"]) == (f"{number}", f"word{number}")
+    assert isinstance(ask(service, "crash"), PostError) and isinstance(ask(service, "Ada"), Prediction)
 
 
 def test_whatever_clients_do_the_others_are_answered(service: Serving) -> None:
