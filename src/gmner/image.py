@@ -104,6 +104,17 @@ def open_image(reference: "str | PathLike[str] | bytes | Image.Image | np.ndarra
     return _decode(name, data)
 
 
+def check_image(data: bytes) -> None:
+    """Raise what `open_image` would raise for the bytes of a file, as far as its head says: format, sides and caps.
+
+    No pixel is decoded, so that this takes a moment however large the picture is.
+
+    Raises:
+        ImageError: it is no picture, of another format, past a cap, or its head is damaged.
+    """
+    _open_head(f"picture of {len(data):,} bytes", data)
+
+
 def fingerprint(picture: Picture) -> str:
     """The SHA-256 of a picture's size and pixels: the same however its file is packed."""
     return hashlib.sha256(str(picture.shape).encode() + np.ascontiguousarray(picture).tobytes()).hexdigest()
@@ -142,8 +153,8 @@ def _read_file(name: str, path: str) -> bytes:
         ) from None
 
 
-def _decode(name: str, data: bytes) -> Picture:
-    """The picture in the bytes of a file."""
+def _open_head(name: str, data: bytes) -> ImageFile:
+    """The picture in the bytes of a file, not decoded yet, within the caps."""
     _check_bytes(name, len(data))
     decoder = next((decoder for magic, decoder in _DECODERS if magic.match(data)), None)
     if decoder is None:
@@ -154,14 +165,23 @@ def _decode(name: str, data: bytes) -> Picture:
             _check_size(name, _gif_size(data))
         image = decoder(BytesIO(data))
         _check_size(name, image.size)
-        if decoder is PngImageFile:
-            PngImageFile(BytesIO(data)).verify()  # the checksums, which decoding skips
-        image.load()
-        if decoder is JpegImageFile and _ends_early(data, image):
-            raise EOFError("the pixels end before the picture does")
     except ImageError:
         raise
     except Exception as error:  # decoders meet damage with errors of many types
+        _refuse_damage(name, error)
+    return image
+
+
+def _decode(name: str, data: bytes) -> Picture:
+    """The picture in the bytes of a file."""
+    image = _open_head(name, data)
+    try:
+        if isinstance(image, PngImageFile):
+            PngImageFile(BytesIO(data)).verify()  # the checksums, which decoding skips
+        image.load()
+        if isinstance(image, JpegImageFile) and _ends_early(data, image):
+            raise EOFError("the pixels end before the picture does")
+    except Exception as error:
         _refuse_damage(name, error)
     return _to_picture(name, image)
 

@@ -1,19 +1,17 @@
 """The web page in a real browser: a post goes in, names light up in text, picture and table, files come out."""
 
 import json
+import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.serving import serving
 
+from gmner.data.labelme import from_base64
 from gmner.geometry import decode_mask
 from gmner.types import Mask
 
@@ -30,38 +28,31 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "gmner.cli.main", "serve", "--port", str(port)])
-    try:
-        url = f"http://127.0.0.1:{port}"
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{url}/readyz").close()
-                break
-            except urllib.error.URLError:
-                assert server.poll() is None, "the server has ended"
-                time.sleep(0.2)
-        yield url
-    finally:
-        server.terminate()
-        assert server.wait(70) == -signal.SIGTERM  # drained, then uvicorn hands the signal on
+    with serving("-m", "gmner.cli.main", "serve", "--port", "0") as service:
+        yield service.url
+        assert service.end(70) == -signal.SIGTERM  # drained, then uvicorn hands the signal on
 
 
-@pytest.fixture
-def page(address: str) -> Iterator[Any]:
+@contextmanager
+def browsing(address: str, **options: Any) -> Iterator[Any]:
+    """A page of a browser in which nothing is loaded from elsewhere."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.foreign = []
-        page.on("request", lambda request: page.foreign.append(request.url))
+        page = browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **options})
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
         page.goto(address)
         yield page
-        assert all(url.startswith((address, "blob:", "data:")) for url in page.foreign)  # nothing from elsewhere
+        assert all(url.startswith((address, "blob:", "data:")) for url in asked)
         browser.close()
+
+
+@pytest.fixture
+def page(address: str) -> Iterator[Any]:
+    with browsing(address) as page:
+        yield page
 
 
 def post(page: Any, text: str, picture: Path | None) -> None:
@@ -69,7 +60,12 @@ def post(page: Any, text: str, picture: Path | None) -> None:
     if picture is not None:
         page.set_input_files("#image", str(picture))
     page.click("#send")
-    page.wait_for_function("!document.querySelector('#send').disabled")
+    answered(page)
+
+
+def answered(page: Any) -> None:
+    page.wait_for_function("['#result', '#error'].some((one) => !document.querySelector(one).hidden)")
+    page.wait_for_selector('#post[aria-busy="false"]')
 
 
 def example() -> tuple[str, Path]:
@@ -128,8 +124,83 @@ def test_errors_are_shown_kindly(page: Any, tmp_path: Path) -> None:
     assert "Rome" in page.locator("#reading mark").all_inner_texts()[-1]
 
 
-def test_the_page_is_usable_by_keyboard(page: Any) -> None:
-    for target in ("text", "image"):
-        page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.id") == target
-    assert page.evaluate("[...document.querySelectorAll('input, textarea')].every((one) => one.labels.length > 0)")
+def test_without_a_picture_there_is_text_alone(page: Any) -> None:
+    post(page, "Ada Lovelace visits Rome", None)
+    assert page.locator("#downloads button:visible").all_inner_texts() == ["JSON"]
+    assert "no picture" in page.inner_text("#notes")
+
+
+def test_what_was_looked_at_is_shown_on_demand(page: Any) -> None:
+    post(page, *example())
+    assert "face" in page.inner_text("#looked") and page.locator("rect.candidate").count() == 0
+    page.check("#candidates")
+    assert page.locator("rect.candidate").first.get_attribute("aria-label").startswith("face, ")
+
+
+def test_a_result_keeps_its_picture_when_another_is_chosen(page: Any) -> None:
+    text, picture = example()
+    post(page, text, picture)
+    page.set_input_files("#image", str(EXAMPLES / "photos" / "grace-hopper.jpg"))
+    with page.expect_download() as download:
+        page.click('[data-format="labelme"]')
+    labelme = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert labelme["imagePath"] == picture.name and from_base64(labelme["imageData"]) == picture.read_bytes()
+
+
+def test_all_of_it_by_keyboard(page: Any) -> None:
+    def focused() -> str:
+        name: str = page.evaluate("document.activeElement.id || document.activeElement.tagName")
+        return name
+
+    def tab_to(name: str) -> None:
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if focused() == name:
+                return
+        pytest.fail(f"{name} can not be reached by the keyboard")
+
+    text, picture = example()
+    tab_to("text")
+    page.keyboard.press("Control+A")
+    page.keyboard.type(text)
+    tab_to("image")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(str(picture))
+    tab_to("remove")
+    tab_to("send")
+    page.keyboard.press("Enter")
+    answered(page)
+    assert focused() == "send"  # the way goes on from there
+    tab_to("MARK")
+    assert page.locator("mark.on").count() == 1 and page.locator("tr.on").count() == 1
+    tab_to("rect")
+    assert page.locator("rect.on").count() == page.locator("tr.on").count() == 1
+    tab_to("visible")
+    page.keyboard.press("End")
+    assert page.inner_text("#visible-value") == "1.00" and page.locator("#boxes rect").count() == 0
+    tab_to("candidates")
+    page.keyboard.press("Space")
+    assert page.locator("rect.candidate").count() > 0
+    tab_to("BUTTON")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename == f"{picture.stem}.json"
+    labelled = "[...document.querySelectorAll('input, textarea')].every((one) => one.labels.length > 0)"
+    assert page.evaluate(labelled)
+
+
+def test_narrow_screens_need_no_scrolling_sideways(address: str) -> None:
+    with browsing(address, viewport={"width": 390, "height": 800}) as page:
+        post(page, *example())
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert page.locator("td.why").first.bounding_box()["width"] > 300
+
+
+def test_a_key_is_asked_for_by_the_browser() -> None:
+    with (
+        serving("-m", "tests.serving", "0", environment=os.environ | {"GMNER_API_KEY": "s3cret"}) as service,
+        browsing(service.url, http_credentials={"username": "anybody", "password": "s3cret"}) as page,
+    ):
+        post(page, "Ada sings", None)
+        assert page.locator("#reading mark").all_inner_texts() == ["AdaPER"]

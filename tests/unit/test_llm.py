@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gmner
+from gmner.batch.workers import in_processes
+from gmner.data.rows import GivenRow
 from gmner.errors import ConfigError, DataError, LLMError, MissingPackageError, TextError
 from gmner.llm import (
     LLM,
@@ -291,8 +294,23 @@ def test_a_budget_of_requests_is_kept_and_the_next_run_goes_on(server: Server, t
     assert answered >= 5
     assert texts(results).count("error") == 10 - answered
     assert "budget of 6 requests" in next(str(result) for result in results if isinstance(result, LLMError))
-    assert "error" not in texts(llm.ask(prompts(*names)))
+    assert "error" in texts(llm.ask(prompts(*names))) and len(server.asked) == 6  # the same run
+    assert "error" not in texts(LLM(llm.settings).ask(prompts(*names)))
     assert len(server.asked) == 11
+
+
+def test_a_budget_is_for_all_calls_of_a_run_together(server: Server, tmp_path: Path) -> None:
+    """A file of posts is asked about share by share: the budget is not there anew for each."""
+    llm = LLM(configure(server, tmp_path, budget_tokens=60, concurrency=1))  # of 15 for each question
+    shares = [texts(llm.ask(prompts(f"a{number}", f"b{number}"))) for number in range(3)]
+    assert [share.count("error") for share in shares] == [0, 0, 2] and len(server.asked) == 4
+
+
+def test_a_budget_in_one_of_several_processes_is_refused(tmp_path: Path) -> None:
+    make: Any = partial(LLM, LLMSettings("m", cache=tmp_path / "a.sqlite", budget_requests=6))
+    never: Any = None
+    with pytest.raises(ConfigError, match="use one process"):
+        list(in_processes(make, never, never, [[GivenRow(1, None, {})]], 2, 2))
 
 
 @pytest.mark.parametrize("usage", [{"prompt_tokens": 10, "completion_tokens": 5}, None])

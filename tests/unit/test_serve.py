@@ -1,71 +1,31 @@
 """The service with a system that answers at once, slowly, or wrongly: routes, limits, the key, the queue, the log."""
 
 import asyncio
-import base64
-import io
 import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
-from PIL import Image
+from tests.serving import Echo, encoded, png
 
-from gmner.errors import GmnerError, TextError
-from gmner.serve.app import BODY_BYTES, TEXT_CHARACTERS, JSONLines, ServiceSettings, create_app
+from gmner.serve.app import create_app
 from gmner.serve.batcher import Batcher, QueueFullError
-from gmner.systems.cascade import Cascade
-from gmner.systems.system import System
-from gmner.types import Entity, Example, Prediction
+from gmner.serve.guard import Drain, JSONLines
+from gmner.serve.settings import BODY_BYTES, TEXT_CHARACTERS, ServiceSettings
+from gmner.types import Example, Prediction
 
-
-@dataclass
-class Echo(System):
-    """Finds the first word of a text; refuses "bad"; waits for `gate` if it is given."""
-
-    name: str = "echo"
-    gate: threading.Event | None = None
-    sizes: list[int] = field(default_factory=list)
-
-    def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
-        if self.gate is not None:
-            self.gate.wait(10)
-        if any("crash" in example.text for example in examples):
-            raise ZeroDivisionError("a fault")
-        self.sizes.append(len(examples))
-        cascade = Cascade("echo", ())  # it opens the pictures
-        return [self._find(result) for result in cascade.attempt(examples)]
-
-    def _find(self, result: Prediction | GmnerError) -> Prediction | GmnerError:
-        if isinstance(result, GmnerError):
-            return result
-        if "bad" in result.text:
-            return TextError("bad", allowed="good", todo="mend it")
-        word = result.text.split()[0]
-        return Prediction(
-            example=result.example, entities=(Entity(word, "PER", 0, len(word)),), image_size=result.image_size
-        )
+T = TypeVar("T")
 
 
 @pytest.fixture
 def client() -> Iterator[TestClient]:
     with TestClient(create_app(Echo()), raise_server_exceptions=False) as client:
         yield client
-
-
-def png(width: int = 30, height: int = 20) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), "navy").save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode()
 
 
 def test_one_post_as_json_and_as_a_form_gives_the_same(client: TestClient) -> None:
@@ -138,19 +98,44 @@ def test_a_body_that_is_too_long_is_refused_at_once(client: TestClient) -> None:
     assert streamed.status_code == 413
 
 
-def test_the_key_guards_every_route() -> None:
-    with TestClient(create_app(Echo(), ServiceSettings(api_key="s3cret"))) as client:
-        routes = ["/", "/v1/systems", "/healthz", "/readyz", "/metrics", "/openapi.json", "/page/index.html", "/none"]
-        assert {client.get(route).status_code for route in routes} == {401}
-        assert client.post("/v1/predict", json={"posts": [{"text": "Ada"}]}).status_code == 401
-        assert client.get("/healthz", headers={"X-API-Key": "s3cret"}).status_code == 200
-        assert client.get("/healthz", headers={"Authorization": "Bearer s3cret"}).status_code == 200
-        assert client.get("/healthz", headers={"Authorization": "Bearer s3cret!"}).status_code == 401
-
-
 def test_a_fault_is_a_500_and_the_service_goes_on(client: TestClient) -> None:
-    assert client.post("/v1/predict", json={"posts": [{"text": "crash"}]}).status_code == 500
+    failed = client.post("/v1/predict", json={"posts": [{"text": "crash"}]})
+    assert failed.status_code == 500 and failed.json()["error"]["kind"] == "fault"
     assert client.post("/v1/predict", json={"posts": [{"text": "Ada"}]}).status_code == 200
+    posts = [{"id": text, "text": text} for text in ("Ada", "crash", "Bo")]
+    rows = client.post("/v1/predict", json={"posts": posts}).json()["posts"]
+    assert [row.get("error", {}).get("kind") for row in rows] == [None, "fault", None]
+
+
+def test_a_fault_in_a_batch_of_many_requests_is_that_of_one(caplog: pytest.LogCaptureFixture) -> None:
+    gate = threading.Event()
+    system = Echo(gate=gate)
+
+    async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
+        asked = []
+        for text, counted in (
+            ("first", "gmner_batch_posts_count 1.0"),  # under way; the others wait
+            ("Ada", "gmner_waiting_posts 1.0"),
+            ("crash", "gmner_waiting_posts 2.0"),
+            ("bad", "gmner_waiting_posts 3.0"),
+            ("Bo", "gmner_waiting_posts 4.0"),
+        ):
+            post = client.post("/v1/predict", json={"posts": [{"id": text, "text": text}]})
+            asked.append(asyncio.ensure_future(post))
+            async with asyncio.timeout(5):
+                while counted not in (await client.get("/metrics")).text:
+                    await asyncio.sleep(0.01)
+        gate.set()
+        return await asyncio.gather(*asked)
+
+    answers = asyncio.run(talk(system, ServiceSettings(batch_size=4), ask))
+    assert [answer.status_code for answer in answers] == [200, 200, 500, 422, 200]
+    assert [answer.json()["posts"][0]["id"] for answer in answers if answer.status_code == 200] == [
+        "first",
+        "Ada",
+        "Bo",
+    ]
+    assert [record.getMessage() for record in caplog.records].count("the system failed") == 2  # together, and alone
 
 
 def test_what_the_service_says_of_itself(client: TestClient) -> None:
@@ -168,36 +153,159 @@ def test_what_the_service_says_of_itself(client: TestClient) -> None:
 def test_the_log_has_no_word_of_the_posts(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "gmner.serve"):
         client.post("/v1/predict?key=Zanzibar", json={"posts": [{"id": "Zanzibar", "text": "Zanzibar bad"}]})
+        client.post("/v1/predict", json={"posts": [{"text": "Zanzibar crash"}]})
     lines = [JSONLines().format(record) for record in caplog.records if record.name == "gmner.serve"]
     assert lines and "Zanzibar" not in "".join(lines)
-    facts = json.loads(lines[-1])
-    assert (facts["event"], facts["route"], facts["status"]) == ("request", "/v1/predict", 422)
+    refused, fault, failed = map(json.loads, lines)
+    assert (refused["event"], refused["route"], refused["status"]) == ("request", "/v1/predict", 422)
+    assert fault["fault"] == "ZeroDivisionError" and fault["at"][-1].endswith("attempt") and failed["status"] == 500
+
+
+async def talk(system: Echo, settings: ServiceSettings, ask: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
+    """What `ask` gets from a service that runs in the same loop."""
+    app = create_app(system, settings)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
+        return await ask(client)
 
 
 def test_posts_of_many_requests_go_together_and_none_is_lost() -> None:
     gate = threading.Event()
     system = Echo(gate=gate)
 
-    async def ask() -> list[httpx.Response]:
-        app = create_app(system, ServiceSettings(batch_size=4, queue=8))
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client,
-        ):
-            posts = [client.post("/v1/predict", json={"posts": [{"id": f"{n}", "text": "Ada"}]}) for n in range(12)]
-            asked = [asyncio.ensure_future(posts[0])]
-            await asyncio.sleep(0.2)  # it is under way; of the others eight wait, and three are too many
-            asked += map(asyncio.ensure_future, posts[1:])
-            await asyncio.sleep(0.2)
-            gate.set()
-            return await asyncio.gather(*asked)
+    async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
+        posts = [client.post("/v1/predict", json={"posts": [{"id": f"{n}", "text": "Ada"}]}) for n in range(12)]
+        asked = [asyncio.ensure_future(posts[0])]
+        await asyncio.sleep(0.2)  # it is under way; of the others eight wait, and three are too many
+        asked += map(asyncio.ensure_future, posts[1:])
+        await asyncio.sleep(0.2)
+        gate.set()
+        return await asyncio.gather(*asked)
 
-    answers = asyncio.run(ask())
+    answers = asyncio.run(talk(system, ServiceSettings(batch_size=4, queue=8), ask))
     statuses = [answer.status_code for answer in answers]
     assert statuses.count(200) == 9 and statuses.count(429) == 3
     assert all(a.json()["posts"][0]["id"] == f"{n}" for n, a in enumerate(answers) if a.status_code == 200)
     assert all(answer.headers["retry-after"] == "1" for answer in answers if answer.status_code == 429)
     assert sorted(system.sizes) == [1, 4, 4]
+
+
+def test_a_request_of_more_posts_than_the_queue_holds_is_told_the_limit() -> None:
+    with TestClient(create_app(Echo(), ServiceSettings(queue=3))) as client:
+        refused = client.post("/v1/predict", json={"posts": [{"text": "Ada"}] * 4})
+        assert refused.status_code == 422 and "4 posts" in refused.text and "at most 3" in refused.text
+        assert client.post("/v1/predict", json={"posts": [{"text": "Ada"}] * 3}).status_code == 200
+
+
+def test_a_picture_that_takes_too_long_to_fetch_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+
+    def fetch(url: str) -> bytes:
+        gate.wait(10)
+        return png()
+
+    monkeypatch.setattr("gmner.serve.app.fetch", fetch)
+    post = {"text": "Ada", "image_url": "https://example.org/a.png"}
+    system = Echo()
+    with TestClient(create_app(system, ServiceSettings(timeout=0.2, urls=True))) as client:
+        assert client.post("/v1/predict", json={"posts": [post]}).status_code == 503
+        gate.set()
+        [row] = client.post("/v1/predict", json={"posts": [post]}).json()["posts"]
+        assert row["image_size"] == [30, 20] and system.sizes == [1]
+
+
+def test_a_body_that_does_not_come_in_time_is_given_up() -> None:
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(10)
+
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        return [
+            (await client.post("/v1/predict", content=never(), headers={"content-type": kind})).status_code
+            for kind in ("application/json", "multipart/form-data; boundary=x")
+        ]
+
+    assert asyncio.run(talk(Echo(), ServiceSettings(timeout=0.1), ask)) == [408, 408]
+
+
+def test_bodies_past_what_there_is_room_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gmner.serve.guard.HELD_BYTES", 1000)
+    gate = threading.Event()
+
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        async def post(text: str) -> int:
+            return (await client.post("/v1/predict", json={"posts": [{"text": text}]})).status_code
+
+        first = asyncio.ensure_future(post("a" * 600))
+        await asyncio.sleep(0.1)
+        statuses = [await post("b" * 600)]
+        gate.set()
+        return [*statuses, await first, await post("c" * 600)]
+
+    assert asyncio.run(talk(Echo(gate=gate), ServiceSettings(), ask)) == [429, 200, 200]
+
+
+@pytest.mark.parametrize("route", ["/v1/predict", "/v1/predict/form"])
+@pytest.mark.parametrize("sent", [b'{"posts": [{"te', b'{"posts": [{"text": "Ada"}]}'])
+def test_a_client_that_leaves_is_no_fault_and_costs_nothing(
+    route: str, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate, answered = threading.Event(), list[Any]()
+    system = Echo(gate=gate)
+    whole = sent.endswith(b"}")
+    form = b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\nAda' + b"\r\n--x--\r\n" * whole
+    json_route = not route.endswith("form")
+    kind = b"application/json" if json_route else b"multipart/form-data; boundary=x"
+    messages: list[Any] = [{"type": "http.request", "body": sent if json_route else form, "more_body": not whole}]
+
+    async def receive() -> Any:
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    async def run() -> None:
+        app = create_app(system)
+        scope = {"type": "http", "method": "POST", "path": route, "raw_path": route.encode(), "query_string": b"",
+                 "headers": [(b"content-type", kind)], "scheme": "http", "server": ("test", 80)}  # fmt: skip
+        async with app.router.lifespan_context(app):
+            blocking = asyncio.ensure_future(app({**scope}, receive_first, send_nowhere))
+            await asyncio.sleep(0.05)
+            await app(scope, receive, send)
+            gate.set()
+            await blocking
+
+    firsts: list[Any] = [{"type": "http.request", "body": b'{"posts": [{"text": "first"}]}', "more_body": False}]
+    if not json_route:
+        firsts[0]["body"] = b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\nfirst\r\n--x--\r\n'
+
+    async def receive_first() -> Any:
+        if not firsts:
+            await asyncio.sleep(10)
+        return firsts.pop(0)
+
+    async def send_nowhere(message: Any) -> None:
+        pass
+
+    with caplog.at_level(logging.INFO, "gmner.serve"):
+        asyncio.run(run())
+    assert [record.__dict__["facts"]["status"] for record in caplog.records if "facts" in record.__dict__] == [499, 200]
+    assert answered[0]["status"] == 499 and system.sizes == [1]
+
+
+def test_to_the_end_it_says_that_it_ends() -> None:
+    drain = Drain()
+    with TestClient(create_app(Echo(), drain=drain)) as client:
+        assert client.get("/readyz").status_code == 200 and not drain.over
+        drain.begun = True
+        assert client.get("/readyz").status_code == 503 and client.get("/healthz").status_code == 200
+        refused = client.post("/v1/predict", json={"posts": [{"text": "Ada"}]})
+        assert refused.status_code == 503 and "stopping" in refused.text
+        assert client.get("/").status_code == 503 and client.get("/metrics").status_code == 200
+        assert drain.over
 
 
 def test_a_request_that_takes_too_long_is_given_up() -> None:

@@ -4,7 +4,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
-from tests.unit.test_serve import Echo
+from tests.serving import Echo
 
 from gmner.serve.app import create_app
 

@@ -1,7 +1,7 @@
 """One share of rows through a system: the function that every way of running calls, here or on another machine."""
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,11 +31,10 @@ class Outcome(NamedTuple):
 def predict_rows(system: System, rows: Sequence[GivenRow], source: Source, folder: Path) -> Outcome:
     """Predict some rows of `source` for an output in `folder`. No row stops another, whatever it does to the system.
 
-    Rows that can not be read, and posts that the system refuses, are errors. Where it fails instead, the posts are
-    given to it one by one, so that only those that make it fail are errors.
+    Rows that can not be read, and posts that the system refuses or on which it fails, are errors.
     """
     posts = [_post(row, source) for row in rows]
-    results = iter(_attempt(system, [post for post in posts if isinstance(post, Example)]))
+    results = iter(attempt_isolated(system.attempt, [post for post in posts if isinstance(post, Example)]))
     finished = [post if isinstance(post, GmnerError) else next(results) for post in posts]
     entries = [_entry(row, result, source, folder) for row, result in zip(rows, finished, strict=True)]
     return Outcome(
@@ -43,6 +42,23 @@ def predict_rows(system: System, rows: Sequence[GivenRow], source: Source, folde
         predicted=sum(isinstance(result, Prediction) for result in finished),
         failed=sum(isinstance(result, FailureError) for result in finished),
     )
+
+
+def attempt_isolated(
+    attempt: Callable[[Sequence[Example]], list[Prediction | GmnerError]], posts: Sequence[Example]
+) -> list[Prediction | GmnerError]:
+    """What a system's `attempt` gives; where it fails, it is asked post by post, so that none suffers for another.
+
+    A post on which it fails alone has a FailureError.
+    """
+    if not posts:
+        return []
+    try:
+        return attempt(posts)
+    except Exception as error:
+        if len(posts) == 1:
+            return [_failure(_told(error))]
+    return [result for post in posts for result in attempt_isolated(attempt, [post])]
 
 
 def failure(row: GivenRow, reason: str, source: Source, folder: Path) -> Outcome:
@@ -57,17 +73,6 @@ def _post(row: GivenRow, source: Source) -> Example | GmnerError:
         return example_from_row(row.row, f"{source.path}:{row.number}")
     except GmnerError as error:
         return error
-
-
-def _attempt(system: System, posts: Sequence[Example]) -> list[Prediction | GmnerError]:
-    if not posts:
-        return []
-    try:
-        return system.attempt(posts)
-    except Exception as error:
-        if len(posts) == 1:
-            return [_failure(_told(error))]
-    return [result for post in posts for result in _attempt(system, [post])]
 
 
 def _told(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """`gmner serve`: a system over HTTP, with a web page."""
 
-import logging
 import os
+import socket
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -32,9 +32,8 @@ def serve(
     under way is finished.
     """
     try:
-        import uvicorn
-
-        from gmner.serve.app import JSONLines, ServiceSettings, create_app
+        from gmner.serve.server import run
+        from gmner.serve.settings import ServiceSettings
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             f"{error.name} is not installed", allowed="the service needs it", todo='pip install "gmner[serve]"'
@@ -45,14 +44,18 @@ def serve(
     if key is not None and not key.isascii():
         raise ConfigError(f"{KEY} has letters outside ASCII", allowed="keys travel in headers", todo="choose another")
     settings = ServiceSettings(batch_size, queue, timeout, key, urls)
-    handler = logging.StreamHandler()
-    handler.setFormatter(JSONLines())
-    for name in ("gmner.serve", "uvicorn.error"):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.INFO)
-        logger.handlers, logger.propagate = [handler], False
-    app = create_app(load(system, **(read_values(config) if config else {})), settings)
-    typer.echo(f"http://{host}:{port}/ (Ctrl+C ends)", err=True)
-    uvicorn.run(
-        app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=int(timeout) + 1
-    )
+    with _listen(host, port) as listener:
+        loaded = load(system, **(read_values(config) if config else {}))
+        typer.echo(f"http://{host}:{listener.getsockname()[1]}/ (Ctrl+C ends)", err=True)
+        run(loaded, settings, listener)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ConfigError(
+            f"no listening on {host} port {port} ({error.strerror})",
+            allowed="the address is one of this machine's, and the port is free",
+            todo="choose another --port or --host",
+        ) from None

@@ -3,17 +3,18 @@
 import asyncio
 import json
 import math
+import multiprocessing
 import os
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from gmner.errors import GmnerError, LLMError, MissingPackageError
+from gmner.errors import ConfigError, GmnerError, LLMError, MissingPackageError
 from gmner.llm.cache import AnswerCache, Record
 from gmner.llm.progress import Progress
 from gmner.llm.request import Answer, LLMSettings, Request, asked, fingerprint, messages
@@ -39,10 +40,24 @@ _HOPELESS: Final = {
 
 
 class LLM:
-    """A model that answers in bulk. Answers are kept in `settings.cache`, and only what is not there is asked."""
+    """A model that answers in bulk. Answers are kept in `settings.cache`, and only what is not there is asked.
+
+    The budget of the settings is for all calls of `ask` together.
+
+    Raises:
+        ConfigError: a budget in one of several processes that share the work, none of which knows what others spend.
+    """
 
     def __init__(self, settings: LLMSettings) -> None:
+        limited = settings.budget_requests is not None or settings.budget_tokens is not None
+        if limited and multiprocessing.parent_process() is not None:
+            raise ConfigError(
+                f"a budget for {settings.model} in one of several processes",
+                allowed="a budget counts what one process asks",
+                todo="use one process (--processes 1): many questions are under way at once all the same",
+            )
         self.settings = settings
+        self._spent = _Spent()
 
     def ask(
         self, requests: Sequence[Request], progress: Callable[[Progress], None] | None = None
@@ -61,7 +76,7 @@ class LLM:
         keys = [self._key(request) for request in requests]
         results: dict[str, Answer | LLMError] = {**self._known(keys)}
         missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in results}
-        run = _Run(self.settings, len(results), len(missing), progress)
+        run = _Run(self.settings, self._spent, len(results), len(missing), progress)
         if missing:
             results |= _finish(run.ask_all(missing))
         return [results[key] for key in keys]
@@ -116,13 +131,26 @@ class _Completion(NamedTuple):
     answer_tokens: int | None
 
 
+@dataclass
+class _Spent:
+    """Attempts and tokens of all calls so far."""
+
+    requests: int = 0
+    tokens: int = 0
+
+
 class _Run:
     """One call of `ask`: workers that share the questions, the budget, the server's pauses and the reason to stop."""
 
     def __init__(
-        self, settings: LLMSettings, known: int, to_ask: int, report: Callable[[Progress], None] | None
+        self,
+        settings: LLMSettings,
+        spent: _Spent,
+        known: int,
+        to_ask: int,
+        report: Callable[[Progress], None] | None,
     ) -> None:
-        self._settings = settings
+        self._settings, self._so_far = settings, spent
         self._report = report or (lambda _: None)
         self._began = time.monotonic()
         self._paused_until = 0.0
@@ -251,8 +279,8 @@ class _Run:
     def _spent(self) -> LLMError | None:
         """The error of a request that the budget does not allow any more, if so."""
         for what, used, budget in (
-            ("requests", self._progress.requests, self._settings.budget_requests),
-            ("tokens", self._progress.tokens, self._settings.budget_tokens),
+            ("requests", self._so_far.requests, self._settings.budget_requests),
+            ("tokens", self._so_far.tokens, self._settings.budget_tokens),
         ):
             if budget is not None and used >= budget:
                 return LLMError(
@@ -263,6 +291,8 @@ class _Run:
         return None
 
     def _count(self, **more: int) -> None:
+        self._so_far.requests += more.get("requests", 0)
+        self._so_far.tokens += more.get("prompt_tokens", 0) + more.get("answer_tokens", 0)
         counts = {name: getattr(self._progress, name) + number for name, number in more.items()}
         self._progress = replace(self._progress, seconds=time.monotonic() - self._began, **counts)
 

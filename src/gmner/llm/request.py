@@ -59,8 +59,9 @@ class LLMSettings:
     environment variable `api_key_variable`; servers without keys need none. `replay` is a JSONL file of answers to
     take instead of asking. Times are in seconds: `connect_timeout` for the connection, `timeout` for an attempt from
     beginning to end, `backoff` before the second attempt, doubled before each further one; a server that says
-    `Retry-After` is obeyed, up to `longest_wait`. The budget counts attempts and tokens of one call; when it is
-    spent nothing more is sent, and what is under way is finished. Prices are in USD per million tokens.
+    `Retry-After` is obeyed, up to `longest_wait`. The budget counts attempts and tokens of a run, from the moment
+    the system is loaded; when it is spent nothing more is sent, and what is under way is finished. Prices are in USD
+    per million tokens.
 
     Raises:
         ConfigError: a number is out of its range, or the address is none.

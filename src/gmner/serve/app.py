@@ -1,84 +1,52 @@
 """The HTTP application: routes, limits, errors. `cli/serve.py` runs it."""
 
 import asyncio
-import hmac
-import json
 import logging
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gmner import __version__
-from gmner.errors import GmnerError, ImageError, TextError
-from gmner.image import MAX_BYTES
+from gmner.errors import FailureError, GmnerError, ImageError, TextError
+from gmner.image import check_image
 from gmner.serve import schema
-from gmner.serve.batcher import Batcher, QueueFullError
+from gmner.serve.batcher import Batcher, QueueFullError, Result
 from gmner.serve.fetch import fetch
+from gmner.serve.guard import KINDS, LEFT, Drain, Guard
 from gmner.serve.metrics import ServiceMetrics
+from gmner.serve.settings import DEFAULTS, TEXT_CHARACTERS, ServiceSettings
 from gmner.systems import SYSTEMS
 from gmner.systems.system import System
-from gmner.types import Example, Prediction
+from gmner.types import Example
+
+T = TypeVar("T")
 
 logger = logging.getLogger("gmner.serve")
 
 PAGE: Final = Path(str(resources.files("gmner.serve") / "page"))
-BODY_BYTES: Final = MAX_BYTES * 4 // 3 + (1 << 20)
-"""The longest body: one picture of the largest size in base64, and a megabyte beside it."""
-
-TEXT_CHARACTERS: Final = 20_000
-
-TOO_LONG: Final = f"the body is longer than {BODY_BYTES:,} bytes; send fewer or smaller pictures at once"
-LEFT: Final = 499
-"""The status, as nginx has it, of a request whose client did not wait; only the log sees it."""
-
-KINDS: Final = {400: "unreadable", 401: "key", 404: "route", 405: "method", 413: "length", 422: "invalid",
-                429: "busy", LEFT: "left", 503: "time"}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class ServiceSettings:
-    """How the service behaves.
-
-    Args:
-        batch_size: posts that go to the system together.
-        queue: posts that may wait; past it requests get 429.
-        timeout: seconds that a request may take, waiting included; then it gets 503.
-        api_key: what every request must carry (`Authorization: Bearer KEY`, or `X-API-Key`), if set.
-        urls: fetch pictures by URL.
-    """
-
-    batch_size: int = 8
-    queue: int = 64
-    timeout: float = 60.0
-    api_key: str | None = None
-    urls: bool = False
-
-
-def create_app(system: System, settings: ServiceSettings = ServiceSettings()) -> FastAPI:
-    """The service of one system, ready for an ASGI server."""
-    batcher = Batcher(system.attempt, settings.batch_size, settings.queue)
+def create_app(system: System, settings: ServiceSettings = DEFAULTS, drain: Drain | None = None) -> FastAPI:
+    """The service of one system, ready for an ASGI server; `drain` is by whom that server ends it."""
+    drain = drain or Drain()
+    batcher = Batcher(_telling(system), settings.batch_size, settings.queue)
     metrics = ServiceMetrics(lambda: batcher.waiting)
     batcher.seen = metrics.batches.observe
-    ready = {"yes": False}
+    workers: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        worker = asyncio.create_task(batcher.run())
-        ready["yes"] = True
+        workers.append(asyncio.create_task(batcher.run()))
         yield
-        ready["yes"] = False
+        worker = workers.pop()
         worker.cancel()
         with suppress(asyncio.CancelledError):
             await worker
@@ -91,7 +59,7 @@ def create_app(system: System, settings: ServiceSettings = ServiceSettings()) ->
         docs_url=None,  # FastAPI's own page loads its scripts from elsewhere
         redoc_url=None,
     )
-    app.add_middleware(Guard, settings=settings, metrics=metrics)
+    app.add_middleware(Guard, settings=settings, metrics=metrics, drain=drain)
     _add_errors(app)
 
     problems: dict[int | str, dict[str, Any]] = {
@@ -99,23 +67,35 @@ def create_app(system: System, settings: ServiceSettings = ServiceSettings()) ->
         for status, words in {
             400: "The body can not be read.",
             401: "The key is missing or wrong.",
+            408: "The body did not come in time.",
             413: "The body is too long.",
             422: "The only post of the request, or the request itself, is not what it must be.",
-            429: "Too many posts are waiting; come back later.",
+            429: "Too many posts are waiting, or too many bytes are under way; come back later.",
+            500: "A fault of the service.",
             503: "It took too long, or the service is stopping.",
         }.items()
     }
 
-    async def answer(request: Request, incoming: Sequence[schema.Incoming]) -> JSONResponse:
+    async def results(incoming: Sequence[schema.Incoming]) -> list[Result]:
         admitted = await asyncio.gather(*(_admit(post, settings) for post in incoming))
         good = [post for post in admitted if isinstance(post, Example)]
-        found = iter(await _ask(request, batcher, good, settings.timeout) if good else ())
-        results = [next(found) if isinstance(post, Example) else post for post in admitted]
-        for result in results:
+        found = iter(await batcher.submit(good) if good else ())
+        return [next(found) if isinstance(post, Example) else post for post in admitted]
+
+    async def answer(request: Request, incoming: Sequence[schema.Incoming]) -> JSONResponse:
+        if len(incoming) > settings.queue:
+            message = f"{len(incoming)} posts in one request; this service takes at most {settings.queue}; send fewer"
+            raise HTTPException(422, message)
+        try:
+            finished = await _while_wanted(request, results(incoming))
+        except QueueFullError:
+            message = "too many posts are waiting; come back later, or send fewer at once"
+            raise HTTPException(429, message, headers={"Retry-After": "1"}) from None
+        for result in finished:
             metrics.posts.labels("error" if isinstance(result, GmnerError) else "ok").inc()
-        if len(results) == 1 and isinstance(results[0], GmnerError):
-            return JSONResponse(schema.refusal(results[0]), 422)
-        rows = [schema.result_row(post.id, result) for post, result in zip(incoming, results, strict=True)]
+        if len(finished) == 1 and isinstance(finished[0], GmnerError):
+            return JSONResponse(schema.refusal(finished[0]), 500 if isinstance(finished[0], FailureError) else 422)
+        rows = [schema.result_row(post.id, result) for post, result in zip(incoming, finished, strict=True)]
         return JSONResponse({"posts": rows})
 
     @app.post("/v1/predict", response_model=schema.Response, responses=problems, tags=["posts"])
@@ -168,7 +148,8 @@ def create_app(system: System, settings: ServiceSettings = ServiceSettings()) ->
     @app.get("/readyz", tags=["service"], responses={503: {"description": "Not yet, or not any more."}})
     async def readyz() -> JSONResponse:
         """Whether it takes posts."""
-        return JSONResponse({"status": "ready" if ready["yes"] else "stopping"}, 200 if ready["yes"] else 503)
+        ready = not drain.begun and any(not worker.done() for worker in workers)
+        return JSONResponse({"status": "ready" if ready else "stopping"}, 200 if ready else 503)
 
     @app.get("/metrics", tags=["service"], response_class=Response)
     async def scrape() -> Response:
@@ -183,12 +164,26 @@ def create_app(system: System, settings: ServiceSettings = ServiceSettings()) ->
     return app
 
 
+def _telling(system: System) -> Callable[[Sequence[Example]], list[Result]]:
+    """The system's `attempt`, whose failures are told to the log."""
+
+    def attempt(examples: Sequence[Example]) -> list[Result]:
+        try:
+            return system.attempt(examples)
+        except Exception as error:
+            logger.error("the system failed", exc_info=error, extra={"facts": {"posts": len(examples)}})
+            raise
+
+    return attempt
+
+
 async def _admit(post: schema.Incoming, settings: ServiceSettings) -> Example | GmnerError:
-    """The post as an Example, or what is wrong with it."""
+    """The post as an Example, or what is wrong with it, as far as can be said without decoding its picture."""
     try:
-        if len(post.text) > TEXT_CHARACTERS:
+        longest = max(len(text or "") for text in (post.text, post.caption, post.description, post.id))
+        if longest > TEXT_CHARACTERS:
             raise TextError(
-                f"a text of {len(post.text):,} characters",
+                f"a text of {longest:,} characters",
                 allowed=f"the service reads at most {TEXT_CHARACTERS:,}",
                 todo="split it into several posts",
             )
@@ -201,31 +196,24 @@ async def _admit(post: schema.Incoming, settings: ServiceSettings) -> Example | 
                     todo="send the picture itself in `image`",
                 )
             picture = await asyncio.to_thread(fetch, post.image_url)
+        if picture is not None:
+            check_image(picture)
         return Example(id=post.id, text=post.text, image=picture, caption=post.caption, description=post.description)
     except GmnerError as error:
         return error
 
 
-async def _ask(
-    request: Request, batcher: Batcher, examples: list[Example], timeout: float
-) -> list[Prediction | GmnerError]:
-    """The results of the posts; given up when they take too long or the client has left."""
-    asked = asyncio.ensure_future(batcher.submit(examples))
-    deadline = time.monotonic() + timeout
+async def _while_wanted(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is given up when the client leaves."""
+    task = asyncio.ensure_future(work)
     try:
-        while not asked.done():
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise HTTPException(503, "it took too long; send fewer posts at once, or come back later")
-            await asyncio.wait({asked}, timeout=min(remaining, 0.5))
-            if not asked.done() and await request.is_disconnected():
+        while not task.done():
+            await asyncio.wait({task}, timeout=0.5)
+            if not task.done() and await request.is_disconnected():
                 raise HTTPException(LEFT, "the client has left")
-        return asked.result()
-    except QueueFullError:
-        message = "too many posts are waiting; come back later, or send fewer at once"
-        raise HTTPException(429, message, headers={"Retry-After": "1"}) from None
+        return task.result()
     finally:
-        asked.cancel()
+        task.cancel()
 
 
 async def _read_form(request: Request) -> schema.Incoming:
@@ -253,82 +241,4 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> JSONResponse:
         logger.error("a fault of the service", exc_info=error)
-        return JSONResponse(schema.problem("fault", "a fault of the service; its log says more"), 500)
-
-
-class Guard:
-    """What stands before every route: the key, the length of the body, and a line of the log."""
-
-    def __init__(self, app: ASGIApp, settings: ServiceSettings, metrics: ServiceMetrics) -> None:
-        self.app, self.settings, self.metrics = app, settings, metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        begun, status = time.monotonic(), 500
-
-        async def noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        headers = Headers(scope=scope)
-        try:
-            if not self._admits(headers):
-                await _refuse(401, "the key is missing or wrong")(scope, receive, noting)
-            elif _length(headers) > BODY_BYTES:
-                await _refuse(413, TOO_LONG)(scope, receive, noting)
-            else:
-                await self.app(scope, _counted(receive), noting)
-        finally:
-            route = getattr(scope.get("route"), "path", "other")
-            seconds = time.monotonic() - begun
-            self.metrics.requests.labels(route, str(status)).inc()
-            self.metrics.seconds.labels(route).observe(seconds)
-            facts = {"method": scope["method"], "route": route, "status": status, "ms": round(1000 * seconds)}
-            logger.info("request", extra={"facts": facts})
-
-    def _admits(self, headers: Headers) -> bool:
-        key = self.settings.api_key
-        if key is None:
-            return True
-        given = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(given.encode(), key.encode())
-
-
-def _length(headers: Headers) -> int:
-    """The length of the body as the client states it."""
-    stated = headers.get("content-length", "0")
-    return int(stated) if stated.isdecimal() else 0
-
-
-def _counted(receive: Receive) -> Receive:
-    """`receive` that stops a body that is longer than it may be, whatever was stated."""
-    length = 0
-
-    async def counting() -> Message:
-        nonlocal length
-        message = await receive()
-        length += len(message.get("body", b""))
-        if length > BODY_BYTES:
-            raise HTTPException(413, TOO_LONG)
-        return message
-
-    return counting
-
-
-def _refuse(status: int, message: str) -> JSONResponse:
-    return JSONResponse(schema.problem(KINDS[status], message), status)
-
-
-class JSONLines(logging.Formatter):
-    """Log records as JSON, one a line: what happened, and never the content of a post."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        facts = {"time": self.formatTime(record), "level": record.levelname, "event": record.getMessage()}
-        facts |= getattr(record, "facts", {})
-        if record.exc_info:
-            facts["fault"] = self.formatException(record.exc_info)
-        return json.dumps(facts)
+        return JSONResponse(schema.FAULT, 500)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from gmner.batch.share import attempt_isolated
 from gmner.errors import GmnerError
 from gmner.types import Example, Prediction
 
@@ -16,7 +17,7 @@ class QueueFullError(Exception):
     """More posts would wait than the queue holds; the client may come back later."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     """The posts of one request, and where their results are waited for."""
 
@@ -26,11 +27,12 @@ class _Job:
 
 @dataclass
 class Batcher:
-    """Collects posts and runs `attempt` on them in one worker thread, a batch after another.
+    """Collects posts and runs a system's `attempt` on them in one worker thread, a batch after another.
 
-    A request's posts stay together, so that a batch has `batch_size` posts or, where one request has more, those of
-    this request. A request whose client left before its turn is dropped. `capacity` is how many posts may wait.
-    `seen` is told the size of every batch.
+    Where it fails on a batch it is asked post by post, so that no request suffers for another's post; the posts on
+    which it fails alone have a FailureError. A request's posts stay together, so that a batch has `batch_size` posts
+    or, where one request has more, those of this request. A request that nobody waits for any more is dropped.
+    `capacity` is how many posts may wait. `seen` is told the size of every batch.
     """
 
     attempt: Callable[[Sequence[Example]], list[Result]]
@@ -56,7 +58,11 @@ class Batcher:
         job = _Job(examples, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._arrived.set()
-        return await job.results
+        try:
+            return await job.results
+        finally:
+            if job in self._jobs:  # given up before its turn
+                self._jobs.remove(job)
 
     async def run(self) -> None:
         """Serve the queue until cancelled; a batch under way is finished first."""
@@ -70,13 +76,7 @@ class Batcher:
                     continue
                 examples = [example for job in jobs for example in job.examples]
                 self.seen(len(examples))
-                try:
-                    results = await loop.run_in_executor(worker, self.attempt, examples)
-                except Exception as error:  # a fault of ours: the request fails, the service goes on
-                    for job in jobs:
-                        if not job.results.done():
-                            job.results.set_exception(error)
-                    continue
+                results = await loop.run_in_executor(worker, attempt_isolated, self.attempt, examples)
                 self._hand_out(jobs, results)
 
     def _next(self) -> list[_Job]:

@@ -84,7 +84,7 @@ class Client:
                 answer = json.load(response)
         except urllib.error.HTTPError as error:
             told = _told(error.read())
-            if error.code == 422 and len(body["posts"]) == 1:
+            if error.code in (422, 500) and len(body["posts"]) == 1:  # as it stands in the row of one among several
                 return [{"error": {"message": told}}]
             raise ServiceError(error.code, f"{self.url} refused with status {error.code} ({told})") from None
         except (OSError, ValueError) as error:

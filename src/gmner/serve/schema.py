@@ -3,12 +3,12 @@
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gmner.data.rows import row_from_prediction
-from gmner.errors import GmnerError, ImageError
+from gmner.errors import FailureError, GmnerError, ImageError
 from gmner.types import Prediction
 
 MAX_POSTS = 32
@@ -126,10 +126,13 @@ def result_row(name: str, result: Prediction | GmnerError) -> dict[str, Any]:
 
 
 def refusal(error: GmnerError) -> dict[str, Any]:
-    """What was wrong with a post."""
-    return problem(type(error).__name__, str(error))
+    """What was wrong with a post; of a fault of ours no more than that it was one."""
+    return FAULT if isinstance(error, FailureError) else problem(type(error).__name__, str(error))
 
 
 def problem(kind: str, message: str) -> dict[str, Any]:
     """The body of a refused request."""
     return {"error": {"kind": kind, "message": message}}
+
+
+FAULT: Final = problem("fault", "a fault of the service; its log says more")

@@ -5,10 +5,10 @@ const $ = (id) => document.getElementById(id);
 const COLOURS = { PER: [11, 98, 196], LOC: [27, 122, 52], ORG: [176, 74, 0], OTHER: [138, 42, 143] };
 let picture = null; // the File that was chosen
 let row = null; // the result that is shown
+let looked = null; // the File that it is of, which is not the chosen one any more when another was chosen since
 
-fetch("v1/systems").then((answer) => answer.ok && answer.json()).then((known) => {
-  if (known) $("system").textContent = `System: ${known.serving}.`;
-  else $("access").open = true;
+fetch("v1/systems").then((answer) => answer.json()).then((known) => {
+  $("system").textContent = `System: ${known.serving}.`;
 }).catch(() => {});
 
 function choose(file) {
@@ -35,42 +35,47 @@ for (const kind of ["dragover", "dragleave", "drop"])
 
 $("post").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const form = new FormData();
-  form.append("text", $("text").value);
-  if (picture) form.append("image", picture);
+  const form = $("post"), post = new FormData(), sent = picture;
+  if (form.ariaBusy === "true") return; // a button that is disabled would lose the focus
+  post.append("text", $("text").value);
+  if (sent) post.append("image", sent);
   $("error").hidden = true;
-  $("send").disabled = true;
+  form.ariaBusy = "true";
   $("status").textContent = "Looking …";
   try {
-    const key = $("key").value, headers = key ? { "X-API-Key": key } : {};
-    const answer = await fetch("v1/predict/form", { method: "POST", body: form, headers });
+    const answer = await fetch("v1/predict/form", { method: "POST", body: post });
     const told = await answer.json();
     if (!answer.ok) throw new Error(told.error.message);
-    show(told.posts[0]);
+    show(told.posts[0], sent);
   } catch (error) {
     $("error").textContent = error instanceof TypeError ? "The service can not be reached." : error.message;
     $("error").hidden = false;
     $("result").hidden = true;
     $("status").textContent = "";
   } finally {
-    $("send").disabled = false;
+    form.ariaBusy = "false";
   }
 });
 
-function show(found) {
+function show(found, file) {
   row = found;
-  const count = row.entities.length;
+  looked = file;
+  const count = row.entities.length, kinds = new Map();
   $("status").textContent = `${count} ${count === 1 ? "entity" : "entities"} found.`;
   $("result").hidden = false;
-  $("scene").hidden = !picture;
-  if (picture) {
-    URL.revokeObjectURL($("picture").src);
-    $("picture").src = URL.createObjectURL(picture);
-  }
+  $("scene").hidden = !looked;
+  URL.revokeObjectURL($("picture").src);
+  if (looked) $("picture").src = URL.createObjectURL(looked);
+  else $("picture").removeAttribute("src");
+  for (const { kind } of row.candidates || []) kinds.set(kind, (kinds.get(kind) || 0) + 1);
+  $("kinds").textContent = Array.from(kinds, ([kind, number]) => `${number} × ${kind}`).join(", ");
+  $("looked").hidden = !kinds.size;
+  for (const button of $("downloads").querySelectorAll("button")) button.hidden = !looked && button.dataset.format !== "json";
   $("notes").replaceChildren(...(row.notes || []).map((note) => element("li", note)));
   draw();
 }
 
+$("candidates").addEventListener("change", draw);
 for (const id of ["score", "visible"])
   $(id).addEventListener("input", () => {
     $(`${id}-value`).textContent = Number($(id).value).toFixed(2);
@@ -119,23 +124,41 @@ function drawPicture(entities) {
       decodeMask(mask).forEach((on, at) => on && image.data.set([...COLOURS[entity.type], 255], 4 * at));
   pen.putImageData(image, 0, 0);
   $("boxes").setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const seen = entities.flatMap((entity) => (entity.boxes || []).map((box) => ({ box, entity })));
+  seen.sort((one, other) => area(other.box) - area(one.box)); // the small ones on top, where the pointer finds them
+  const candidates = $("candidates").checked ? row.candidates || [] : [];
   $("boxes").replaceChildren(
-    ...entities.flatMap((entity) =>
-      (entity.boxes || []).map(([x1, y1, x2, y2]) => {
-        const box = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-        for (const [name, value] of Object.entries({ x: x1, y: y1, width: x2 - x1, height: y2 - y1, class: `region ${entity.type}`, tabindex: 0, role: "img", "aria-label": `${entity.text}, ${entity.type}` }))
-          box.setAttribute(name, value);
-        linked(box, entity.number);
-        return box;
-      })));
+    ...candidates.map((candidate) => {
+      const text = candidate.text ? ` “${candidate.text}”` : "";
+      return rectangle(candidate.box, "candidate", `${candidate.kind}${text}, ${(candidate.score ?? 1).toFixed(2)}`);
+    }),
+    ...seen.map(({ box, entity }) => {
+      const made = rectangle(box, `region ${entity.type}`, `${entity.text}, ${entity.type}`);
+      linked(made, entity.number);
+      return made;
+    }));
+}
+
+const area = ([x1, y1, x2, y2]) => (x2 - x1) * (y2 - y1);
+
+function rectangle([x1, y1, x2, y2], classes, words) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  for (const [name, value] of Object.entries({ x: x1, y: y1, width: x2 - x1, height: y2 - y1, class: classes, tabindex: 0, role: "img", "aria-label": words }))
+    made.setAttribute(name, value);
+  const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
+  title.textContent = words;
+  made.append(title);
+  return made;
 }
 
 function tableRow(entity) {
   const line = element("tr", "", entity.type, entity.number), number = (value) => (value == null ? "–" : value.toFixed(2));
   const why = [entity.expression, ...Object.entries(entity.provenance || {}).map(([stage, words]) => `${stage}: ${words}`)];
-  line.append(element("td", entity.text), element("td", ""), element("td", number(entity.score)), element("td", number(entity.groundable)), element("td", String(entity.boxes?.length || entity.masks?.length || 0)), element("td", why.filter(Boolean).join("; ")));
+  line.append(element("th", entity.text), element("td", ""), element("td", number(entity.score), "number"), element("td", number(entity.groundable), "number"), element("td", String(entity.boxes?.length || entity.masks?.length || 0), "number"), element("td", why.filter(Boolean).join("; "), "why"));
   line.cells[1].append(element("span", entity.type, "type"));
-  for (const cell of [2, 3, 4]) line.cells[cell].className = "number";
+  line.role = "row"; // as on narrow screens the table is laid out as a grid, which would hide that it is one
+  for (const cell of line.cells) cell.role = cell.tagName === "TH" ? "rowheader" : "cell";
+  line.cells[0].scope = "row";
   return line;
 }
 
@@ -156,31 +179,34 @@ function linked(made, number) {
 }
 
 $("downloads").addEventListener("click", async (event) => {
-  const format = event.target.dataset.format, name = picture ? picture.name : "post";
+  const format = event.target.dataset.format, name = looked ? looked.name : "post";
   if (!format) return;
   const stem = name.replace(/\.[^.]*$/, ""), json = (value) => new Blob([JSON.stringify(value, null, 1)], { type: "application/json" });
   if (format === "json") save(json({ ...row, entities: shown().map(({ number, ...entity }) => entity) }), `${stem}.json`);
   if (format === "coco") save(json(toCoco(row, shown(), name)), `${stem}.coco.json`);
-  if (format === "labelme") save(json(toLabelme(row, shown(), name, picture ? await base64(picture) : null)), `${stem}.labelme.json`);
+  if (format === "labelme") save(json(toLabelme(row, shown(), name, await base64(looked))), `${stem}.labelme.json`);
   if (format === "png") overlay().toBlob((blob) => save(blob, `${stem}.overlay.png`), "image/png");
 });
 
 /** The picture with its masks and boxes. */
 function overlay() {
   const canvas = document.createElement("canvas"), pen = canvas.getContext("2d");
-  [canvas.width, canvas.height] = row.image_size || [1, 1];
-  if (!row.image_size) return canvas;
+  [canvas.width, canvas.height] = row.image_size;
   pen.drawImage($("picture"), 0, 0, canvas.width, canvas.height);
   pen.globalAlpha = 0.5;
   pen.drawImage($("masks"), 0, 0);
   pen.globalAlpha = 1;
+  const size = Math.max(12, canvas.width / 40);
   pen.lineWidth = Math.max(2, canvas.width / 300);
-  pen.font = `${Math.max(12, canvas.width / 40)}px sans-serif`;
+  pen.font = `${size}px sans-serif`;
   for (const entity of shown())
     for (const [x1, y1, x2, y2] of entity.boxes || []) {
       pen.strokeStyle = pen.fillStyle = `rgb(${COLOURS[entity.type]})`;
       pen.strokeRect(x1, y1, x2 - x1, y2 - y1);
-      pen.fillText(`${entity.text} ${entity.type}`, x1 + 4, y1 + Math.max(14, canvas.width / 36));
+      const words = `${entity.text} ${entity.type}`;
+      pen.fillRect(x1, y1, pen.measureText(words).width + size, 1.4 * size);
+      pen.fillStyle = "#fff";
+      pen.fillText(words, x1 + size / 2, y1 + size);
     }
   return canvas;
 }
