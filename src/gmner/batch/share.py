@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -63,7 +64,7 @@ def _post(row: GivenRow, source: Source) -> Example | GmnerError:
     if isinstance(row.row, GmnerError):
         return row.row
     try:
-        return example_from_row(row.row, f"{source.path}:{row.number}")
+        return source.with_picture(example_from_row(row.row, f"{source.path}:{row.number}"))
     except GmnerError as error:
         return error
 
@@ -96,6 +97,8 @@ def _failure(reason: str) -> FailureError:
 def _entry(row: GivenRow, result: Prediction | GmnerError, share: Share) -> bytes:
     if isinstance(result, GmnerError):
         return _error(row, result, share)
+    if isinstance(result.example.image, bytes) and isinstance(row.row, dict):  # a picture from elsewhere
+        result = replace(result, example=replace(result.example, image=row.row["image"]))
     try:
         return record_line({ROW: row_from_prediction(result, share.folder)}).encode()
     except ValueError as error:  # a number or a character that JSON does not have
