@@ -257,14 +257,15 @@ def _cluster(actors: Actors) -> Generator[int]:
         if actors.address is None:
             most = actors.most or max(actors.least, int((os.cpu_count() or 1) // (actors.cpus or 1)))
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="gmner-ray-", ignore_cleanup_errors=True))
-            ray.init(
-                address="local",
-                num_cpus=ceil(most * actors.cpus),
-                include_dashboard=False,
-                object_store_memory=_STORE,
-                _temp_dir=folder,
-                **quiet,
-            )
+            own = {"num_cpus": ceil(most * actors.cpus), "object_store_memory": _STORE, "_temp_dir": folder}
+            try:
+                ray.init(address="local", include_dashboard=False, **own, **quiet)
+            except Exception as error:  # Ray has no type for it
+                raise FailureError(
+                    f"Ray could not be started here ({str(error).splitlines()[0]})",
+                    allowed="its processes need half a minute at most to find each other",
+                    todo="try again when the computer is less busy, or give the --address of a cluster",
+                ) from None
         else:
             try:
                 ray.init(address=actors.address, **quiet)
