@@ -16,8 +16,8 @@ from PIL import Image
 from tests.killing import Capitals
 
 from gmner.batch import files
-from gmner.batch.files import Summary
 from gmner.batch.source import Source
+from gmner.batch.summary import Summary
 from gmner.data.rows import GivenRow, read_predictions, write_rows
 from gmner.errors import ConfigError, DataError, FailureError, GmnerError
 from gmner.image import open_image

@@ -9,8 +9,9 @@ import psutil
 import pytest
 from tests.killing import Capitals, run_and_kill, run_once, start, write_posts
 
-from gmner.batch.files import Summary, predict_file
+from gmner.batch.files import predict_file
 from gmner.batch.source import Source
+from gmner.batch.summary import Summary
 from gmner.errors import FailureError, UnknownNameError
 from gmner.systems import load_part
 

@@ -2,49 +2,25 @@
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from gmner import __version__
 from gmner.batch.journal import Journal, sync
-from gmner.batch.share import ERROR, ROW, Outcome, failure, predict_rows
-from gmner.batch.source import Source
-from gmner.batch.workers import Rows, in_processes, in_this_process
+from gmner.batch.manifest import describe
+from gmner.batch.share import ERROR, ROW, Share
+from gmner.batch.source import Source, said
+from gmner.batch.summary import Summary
+from gmner.batch.workers import in_processes, in_this_process, while_it_works
 from gmner.data.files import refuse_folder, unreadable
 from gmner.data.jsonl import Record, write_records
 from gmner.data.rows import GivenRow, save_rows
-from gmner.errors import ConfigError, DataError, FailureError
+from gmner.errors import ConfigError, DataError
 from gmner.progress import progress_bar
 from gmner.systems.system import System
 
 BATCH_SIZE: Final = 32
-
-_FAILURES: Final = 20
-"""Posts in a row that make the system fail before it is taken to be the system's trouble, not theirs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What became of a file: how many posts have a prediction, with how many entities, and how many an error.
-
-    `errors_file` holds the errors; it is None where there are none.
-    """
-
-    posts: int
-    entities: int
-    errors: int
-    errors_file: Path | None
-
-    def __str__(self) -> str:
-        where = "" if self.errors_file is None else f" (kept in {self.errors_file})"
-        posts = f"{self.posts:,} post{'' if self.posts == 1 else 's'}"
-        entities = f"{self.entities:,} {'entity' if self.entities == 1 else 'entities'}"
-        return f"{posts} with {entities}, {self.errors:,} error{'' if self.errors == 1 else 's'}{where}"
 
 
 def predict_file(
@@ -87,16 +63,8 @@ def predict_file(
     journal_file = target.with_name(f"{target.name}.unfinished")
     for written in (target, errors_file, journal_file):
         _check_target(written, source.path)
-    manifest = {
-        "gmner": __version__,
-        "source": str(source.path.resolve()),
-        "split": source.split,
-        "images": source.images and str(source.images.resolve()),
-        "target": str(target.resolve()),
-        "settings": settings or {},
-    }
-    predict = partial(predict_rows, source=source, folder=target.parent)
-    reader = _Reader(source)
+    manifest = describe(source, target, settings or {})
+    reader = _Reader(source, target.parent)
     with Journal(journal_file, manifest, restart=restart) as journal:
         done = reader.skip(journal.through, journal.digest, journal_file)
         if done:
@@ -105,15 +73,15 @@ def predict_file(
             bar = stack.enter_context(progress_bar("posts", shown=progress))
             task = bar.add_task(source.path.name, total=None if bar.disable else source.count(), completed=done)
             if processes == 1:
-                outcomes = in_this_process(make, predict, reader.shares(batch_size))
+                outcomes = in_this_process(make, reader.shares(batch_size))
             else:
-                lost = partial(failure, source=source, folder=target.parent)
                 size = max(1, batch_size // (2 * processes))  # two for each: no process waits for the others
-                outcomes = in_processes(make, predict, lost, reader.shares(size), processes, max(1, batch_size // size))
+                outcomes = in_processes(make, reader.shares(size), processes, max(1, batch_size // size))
             stack.enter_context(contextlib.closing(outcomes))
-            for rows, outcome in _while_it_works(outcomes):
-                journal.commit(outcome.entries, rows[-1].number, reader.digests.pop(rows[-1].number))
-                bar.advance(task, len(rows))
+            for share, outcome in while_it_works(outcomes):
+                last = share.rows[-1].number
+                journal.commit(outcome.entries, last, reader.digests.pop(last))
+                bar.advance(task, len(share.rows))
         summary = _publish(journal, target, errors_file)
         journal.remove()
     return summary
@@ -122,7 +90,8 @@ def predict_file(
 class _Reader:
     """The rows of a source, read once, and what they add up to."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, folder: Path) -> None:
+        self._source, self._folder = source, folder
         self._rows = source.rows()
         self._digest = hashlib.sha256()
         self.digests: dict[int, str] = {}  # by the last row of each share that is in flight
@@ -142,39 +111,16 @@ class _Reader:
             )
         return count
 
-    def shares(self, size: int) -> Iterator[list[GivenRow]]:
+    def shares(self, size: int) -> Iterator[Share]:
         """The rows that are left, so many at a time."""
         while rows := list(islice(self._rows, size)):
             for row in rows:
                 self._add(row)
             self.digests[rows[-1].number] = self._digest.hexdigest()
-            yield rows
+            yield Share(self._source, self._folder, rows)
 
     def _add(self, row: GivenRow) -> None:
-        said = row.given if row.given is not None or not isinstance(row.row, DataError) else row.row.given
-        self._digest.update(json.dumps([row.number, said], default=str).encode())
-
-
-def _while_it_works(outcomes: Iterator[tuple[Rows, Outcome]]) -> Iterator[tuple[Rows, Outcome]]:
-    """The outcomes, as long as the system does not fail on post after post.
-
-    Outcomes in which it has only failed are held back until it works again, so that they are computed again by the
-    run that goes on if it never does.
-    """
-    held: list[tuple[Rows, Outcome]] = []
-    for rows, outcome in outcomes:
-        held.append((rows, outcome))
-        if outcome.predicted or not any(outcome.failed for _, outcome in held):
-            yield from held
-            held.clear()
-        elif sum(outcome.failed for _, outcome in held) >= _FAILURES:
-            last = json.loads(held[-1][1].entries[-1])[ERROR]["error"]
-            raise FailureError(
-                f"the system fails on post after post, at last in row {held[-1][0][-1].number:,}: {last}",
-                allowed="a run goes on past single posts only; what was done before is kept",
-                todo="mend the system, and start the same command again",
-            )
-    yield from held
+        self._digest.update(said(row))
 
 
 def _check_target(written: Path, source: Path) -> None:

@@ -15,10 +15,11 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
+from gmner.batch.manifest import Manifest, check_same
 from gmner.data.files import unreadable
 from gmner.data.jsonl import Record, record_line
 from gmner.errors import DataError
@@ -39,9 +40,9 @@ class Journal:
         DataError: the file can not be written, is being written by another run, or is that of another kind of run.
     """
 
-    def __init__(self, path: Path, manifest: Mapping[str, Any], *, restart: bool = False) -> None:
+    def __init__(self, path: Path, manifest: Manifest, *, restart: bool = False) -> None:
         self.path, self.through, self.digest = path, 0, ""
-        head = {_MARK: _VERSION, **json.loads(json.dumps(manifest, default=str))}
+        head = {_MARK: _VERSION, **manifest}
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
@@ -49,8 +50,8 @@ class Journal:
         try:
             self._lock()
             begun = self._recover(restart)
-            if self.through and begun != head:
-                raise self._of_another_run(begun or {}, head)
+            if self.through:
+                check_same(path, begun or {}, head)
             os.ftruncate(self._file, self._end)
             if not self.through:
                 self._begin(head)
@@ -151,15 +152,6 @@ class Journal:
                 todo="make room or mend the disk, and start the same command again",
             ) from None
         self._end += len(data)
-
-    def _of_another_run(self, begun: Record, head: Record) -> DataError:
-        key = next(key for key in {**begun, **head} if begun.get(key) != head.get(key))
-        return DataError(
-            str(self.path),
-            f"a run was begun with {key} {json.dumps(begun.get(key))}, which is now {json.dumps(head.get(key))}",
-            allowed="an unfinished run goes on with the source, system, settings and version that it was begun with",
-            todo="start it with those, or restart it (--restart), which drops what it has done",
-        )
 
 
 def sync(path: Path) -> None:

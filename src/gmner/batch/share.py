@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -28,15 +29,23 @@ class Outcome(NamedTuple):
     failed: int
 
 
-def predict_rows(system: System, rows: Sequence[GivenRow], source: Source, folder: Path) -> Outcome:
-    """Predict some rows of `source` for an output in `folder`. No row stops another, whatever it does to the system.
+class Share(NamedTuple):
+    """Some rows of `source`, whose predictions are for an output in `folder`."""
+
+    source: Source
+    folder: Path
+    rows: Sequence[GivenRow]
+
+
+def predict_share(system: System, share: Share) -> Outcome:
+    """Predict some rows. No row stops another, whatever it does to the system.
 
     Rows that can not be read, and posts that the system refuses or on which it fails, are errors.
     """
-    posts = [_post(row, source) for row in rows]
+    posts = [_post(row, share.source) for row in share.rows]
     results = iter(attempt_isolated(system.attempt, [post for post in posts if isinstance(post, Example)]))
     finished = [post if isinstance(post, GmnerError) else next(results) for post in posts]
-    entries = [_entry(row, result, source, folder) for row, result in zip(rows, finished, strict=True)]
+    entries = [_entry(row, result, share) for row, result in zip(share.rows, finished, strict=True)]
     return Outcome(
         entries,
         predicted=sum(isinstance(result, Prediction) for result in finished),
@@ -61,16 +70,17 @@ def attempt_isolated(
     return [result for post in posts for result in attempt_isolated(attempt, [post])]
 
 
-def failure(row: GivenRow, reason: str, source: Source, folder: Path) -> Outcome:
-    """The outcome of one row that a system could not survive."""
-    return Outcome([_error(row, _failure(reason), source, folder)], predicted=0, failed=1)
+def failure(share: Share, reason: str) -> Outcome:
+    """The outcome of rows that a system could not survive."""
+    entries = [_error(row, _failure(reason), share) for row in share.rows]
+    return Outcome(entries, predicted=0, failed=len(entries))
 
 
 def _post(row: GivenRow, source: Source) -> Example | GmnerError:
     if isinstance(row.row, GmnerError):
         return row.row
     try:
-        return example_from_row(row.row, f"{source.path}:{row.number}")
+        return source.with_picture(example_from_row(row.row, f"{source.path}:{row.number}"))
     except GmnerError as error:
         return error
 
@@ -89,21 +99,23 @@ def _failure(reason: str) -> FailureError:
     )
 
 
-def _entry(row: GivenRow, result: Prediction | GmnerError, source: Source, folder: Path) -> bytes:
+def _entry(row: GivenRow, result: Prediction | GmnerError, share: Share) -> bytes:
     if isinstance(result, GmnerError):
-        return _error(row, result, source, folder)
+        return _error(row, result, share)
+    if isinstance(result.example.image, bytes) and isinstance(row.row, dict):  # a picture from elsewhere
+        result = replace(result, example=replace(result.example, image=row.row["image"]))
     try:
-        return record_line({ROW: row_from_prediction(result, folder)}).encode()
+        return record_line({ROW: row_from_prediction(result, share.folder)}).encode()
     except ValueError as error:  # a number or a character that JSON does not have
-        return _error(row, _failure(str(error)), source, folder)
+        return _error(row, _failure(str(error)), share)
 
 
-def _error(row: GivenRow, error: GmnerError, source: Source, folder: Path) -> bytes:
+def _error(row: GivenRow, error: GmnerError, share: Share) -> bytes:
     name = None if row.given is None else row.given.get("id")
     told = {
         "line": row.number,
         "id": name if isinstance(name, str | int) else None,
         "error": str(error),
-        ROW: source.kept(row, folder),
+        ROW: share.source.kept(row, share.folder),
     }
     return record_line({ERROR: told}).encode(errors="backslashreplace")

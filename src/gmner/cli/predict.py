@@ -2,6 +2,7 @@
 
 import json
 import os
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -13,23 +14,32 @@ from gmner.config import read_values
 from gmner.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from gmner.batch.on_ray import Actors
     from gmner.systems.system import System
 
 _PROCESSES: Final = min(os.cpu_count() or 1, 8)
 """The default: each takes the memory of a system."""
 
 
+class Engine(StrEnum):
+    """What deals out the posts of a file."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 def predict(
     text: Annotated[str | None, typer.Option(help="The text of one post.")] = None,
     image: Annotated[Path | None, typer.Option(help="Its picture: JPEG, PNG, WebP, GIF or BMP.")] = None,
     source: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--input", help="Posts: .jsonl, .csv, .parquet, a folder of pictures with texts, a data set."),
     ] = None,
     target: Annotated[
-        Path | None, typer.Option("--output", help="Where the rows with entities go: .jsonl or .parquet.")
+        str | None,
+        typer.Option("--output", help="Where the rows with entities go: .jsonl or .parquet; with Ray, a folder."),
     ] = None,
     system: Annotated[str, typer.Option(help="Which system; `gmner systems` lists them.")] = "lite",
     config: Annotated[Path | None, typer.Option(help="A TOML file with the system's settings.")] = None,
@@ -42,10 +52,23 @@ def predict(
     split: Annotated[str | None, typer.Option(help="Which split of a data set: train, dev or test.")] = None,
     images: Annotated[Path | None, typer.Option(help="The folder of a data set's pictures, <image id>.jpg.")] = None,
     processes: Annotated[
-        int, typer.Option(min=1, help="Processes that hold the system each, for a file of posts.")
-    ] = _PROCESSES,
+        int | None,
+        typer.Option(min=1, help=f"Processes that hold the system each, for a file of posts ({_PROCESSES})."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Posts in flight, and so computed again after a kill.")] = 32,
     restart: Annotated[bool, typer.Option("--restart", help="Drop what an unfinished run has done.")] = False,
+    engine: Annotated[Engine, typer.Option(help="Processes of this computer, or Ray's actors on many.")] = Engine.LOCAL,
+    actors: Annotated[
+        str | None, typer.Option(metavar="N | MIN:MAX", help="Ray: actors that hold the system each (all CPUs).")
+    ] = None,
+    cpus: Annotated[float | None, typer.Option(min=0, help="Ray: CPUs of an actor, or a part of one (1).")] = None,
+    gpus: Annotated[float | None, typer.Option(min=0, help="Ray: GPUs of an actor, or a part of one (0).")] = None,
+    shard_size: Annotated[
+        int | None, typer.Option(min=1, help="Ray: rows of a shard, computed again if lost (1,000).")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray: the head node of a cluster (HOST:PORT, auto); else one is started here.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the post as one JSON row.")] = False,
     picture: Annotated[Path | None, typer.Option("--show", help="Draw boxes and masks into this PNG or JPEG.")] = None,
 ) -> None:
@@ -55,9 +78,14 @@ def predict(
 
     Example: gmner predict --input posts.jsonl --output entities.jsonl
 
+    Example: gmner predict --engine ray --actors 2:16 --input posts/ --output s3://bucket/entities
+
     In a file, a row that can not be read goes to OUTPUT's .errors.jsonl with its reason, and the run goes on. A run
     that was killed goes on where it was when it is started again. The exit code is 0 if every row has a prediction, 3
     if some have errors, 1 if all have, and 2 if what was asked for can not be done at all.
+
+    With Ray (pip install "gmner[ray]"), INPUT may be a folder of .parquet files, OUTPUT becomes one, and both may be
+    URLs that fsspec opens. Errors go to the folder OUTPUT.errors.
     """
     if (text is None) == (source is None):
         raise ConfigError(
@@ -65,16 +93,17 @@ def predict(
             allowed="one post (--text, with --image if it has a picture) or a file (--input and --output)",
             todo="give one of them",
         )
+    of_ray = {"--actors": actors, "--cpus": cpus, "--gpus": gpus, "--shard-size": shard_size, "--address": address}
     if source is None:
-        idle = {"--output": target, "--split": split, "--images": images, "--restart": restart}
+        idle = {"--output": target, "--split": split, "--images": images, "--restart": restart, **of_ray}
+        _refuse(idle, "with --text", "one post takes --image, --json and --show")
     else:
         idle = {"--image": image, "--json": as_json, "--show": picture}
-    if given := [name for name, value in idle.items() if value]:
-        raise ConfigError(
-            f"{' and '.join(given)} with {'--text' if source is None else '--input'}",
-            allowed="one post takes --text, --image, --json and --show, a file of posts --input and --output",
-            todo=f"drop {' and '.join(given)}",
-        )
+        _refuse(idle, "with --input", "a file of posts takes --output and what says how it is read and run")
+    if engine is Engine.RAY:
+        _refuse({"--processes": processes}, "with --engine ray", "the number of Ray's actors is --actors")
+    else:
+        _refuse(of_ray, "without --engine ray", "processes of this computer are counted by --processes")
     if source is not None and target is None:
         raise ConfigError("--input without --output", allowed="a file of posts gives a file", todo="add --output FILE")
     # Only what was asked for is passed on: not every system has these settings.
@@ -87,23 +116,55 @@ def predict(
     if source is None or target is None:
         _post(text or "", image, make, as_json, picture)
         return
-    from gmner.batch.files import predict_file
     from gmner.batch.source import Source
+    from gmner.data.files import elsewhere, location
 
-    told = {"system": system, **settings, "from_stage": first, "to_stage": last}
-    summary = predict_file(
-        make,
-        Source(source, split, images),
-        target,
-        settings=told,
-        processes=processes,
-        batch_size=batch_size,
-        restart=restart,
-        say=partial(typer.echo, err=True),
-    )
+    posts, output = Source(location(source), split, images), location(target)
+    choices: dict[str, Any] = {
+        "settings": {"system": system, **settings, "from_stage": first, "to_stage": last},
+        "batch_size": batch_size,
+        "restart": restart,
+        "say": partial(typer.echo, err=True),
+    }
+    if engine is Engine.RAY:
+        from gmner.batch.on_ray import predict_shards
+
+        if shard_size is not None:
+            choices["shard_size"] = shard_size
+        summary = predict_shards(make, posts, output, actors=_actors(actors, cpus, gpus, address), **choices)
+    elif elsewhere(posts.path) or elsewhere(output):
+        raise ConfigError(
+            f"{posts.path} to {output} without Ray",
+            allowed="the local engine reads and writes files of this computer",
+            todo="add --engine ray, or name such files",
+        )
+    else:
+        from gmner.batch.files import predict_file
+
+        summary = predict_file(make, posts, output, processes=processes or _PROCESSES, **choices)
     typer.echo(f"{summary}", err=True)
     if summary.errors:
         raise typer.Exit(3 if summary.posts else 1)
+
+
+def _refuse(idle: "Mapping[str, object]", place: str, allowed: str) -> None:
+    """Raise a ConfigError that names the options of `idle` that were given, if any were."""
+    if given := " and ".join(name for name, value in idle.items() if value):
+        raise ConfigError(f"{given} {place}", allowed=allowed, todo=f"drop {given}")
+
+
+def _actors(number: str | None, cpus: float | None, gpus: float | None, address: str | None) -> "Actors":
+    """The pool that the options ask for; `number` is `4` or `1:8`."""
+    from gmner.batch.on_ray import Actors
+
+    try:
+        least, most = (None, None) if number is None else (int(number.split(":")[0]), int(number.split(":", 1)[-1]))
+    except ValueError:
+        raise ConfigError(
+            f"--actors {number}", allowed="it is a number, or two with a colon", todo="write 4, or 1:8"
+        ) from None
+    asked = {"least": least, "most": most, "cpus": cpus, "gpus": gpus, "address": address}
+    return Actors(**{name: value for name, value in asked.items() if value is not None})  # type: ignore[arg-type]
 
 
 def _post(text: str, image: Path | None, make: "Callable[[], System]", as_json: bool, picture: Path | None) -> None:

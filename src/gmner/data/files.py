@@ -7,9 +7,44 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
-from gmner.errors import DataError, GmnerError
+from gmner.errors import DataError, GmnerError, MissingPackageError
+
+
+def location(place: str | os.PathLike[str]) -> Path:
+    """A path on this computer, or of a URL (`s3://bucket/posts`) what stands for a path elsewhere.
+
+    That is a `UPath` of universal-pathlib, which has the methods of a path that readers and writers use, reaches
+    whatever fsspec does, and is no instance of `Path`.
+
+    Raises:
+        MissingPackageError: a URL, and the packages that open it are not installed.
+        DataError: nothing is known to open such a URL.
+    """
+    if "://" not in str(place):
+        return Path(place)
+    try:
+        from upath import UPath
+
+        path = UPath(str(place))
+        path.fs  # noqa: B018 - made when it is asked for
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{place} can not be opened ({error})",
+            allowed="URLs are opened by universal-pathlib, fsspec and a package for their kind",
+            todo='pip install "gmner[ray]" and, for example, s3fs for s3://',
+        ) from None
+    except ValueError as error:
+        raise DataError(
+            str(place), str(error), allowed="URLs are of a kind that fsspec knows", todo="check the URL"
+        ) from None
+    return Path(path.path) if path.protocol in ("", "file", "local") else cast("Path", path)
+
+
+def elsewhere(path: Path) -> bool:
+    """Whether it is a location that only a URL leads to."""
+    return not isinstance(path, Path)
 
 
 def read_text(path: Path) -> str:
@@ -85,7 +120,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         yield temporary
-        temporary.replace(path)
+        (temporary.rename if elsewhere(path) else temporary.replace)(path)  # places elsewhere lack the latter
     except OSError as error:
         if error.filename not in (None, temporary, str(temporary)):
             raise  # the block stumbled over another file

@@ -5,9 +5,10 @@ row comes back from Parquet exactly as it comes back from JSONL.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from gmner.data.files import replacing, unreadable
@@ -33,7 +34,7 @@ def read_records(path: Path) -> Iterator[tuple[int, Record | DataError]]:
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with path.open("rb") as content, pyarrow.parquet.ParquetFile(content) as file:
             version = (file.schema_arrow.metadata or {}).get(_VERSION)
             batches = file.iter_batches(_ROWS_AT_ONCE)
             cells_of_rows = (cells for batch in batches for cells in batch.to_pylist())
@@ -46,24 +47,49 @@ def read_records(path: Path) -> Iterator[tuple[int, Record | DataError]]:
     except OSError as error:
         raise unreadable(path, error) from None
     except (pyarrow.ArrowException, TypeError, ValueError) as error:
-        raise DataError(
-            str(path),
-            f"not a Parquet file of posts ({error})",
-            allowed="a .parquet file is what `gmner data convert` writes",
-            todo="write it again",
-        ) from None
+        raise _not_posts(path, error) from None
 
 
-def write_records(path: Path, records: Iterable[Record], version: int) -> None:
-    """Write rows, all of one `version` of the format, as a Parquet file; it appears whole or not at all."""
+def write_records(
+    path: Path, records: Iterable[Record], version: int, notes: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Write rows, all of one `version` of the format, as a Parquet file; it appears whole or not at all.
+
+    `notes` are kept in its metadata (`read_notes`).
+    """
     import pyarrow
     import pyarrow.parquet
 
-    schema = _schema().with_metadata({_VERSION: str(version)})
+    schema = _schema().with_metadata(
+        {key.encode(): word.encode() for key, word in notes.items()} | {_VERSION: str(version).encode()}
+    )
     rest = iter(records)
-    with replacing(path) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema) as writer:
+    with (
+        replacing(path) as temporary,
+        temporary.open("wb") as file,
+        pyarrow.parquet.ParquetWriter(file, schema) as writer,
+    ):
         while rows := list(islice(rest, _ROWS_AT_ONCE)):
             writer.write_table(pyarrow.Table.from_pylist([_pack_row(row, schema) for row in rows], schema))
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """What stands in the metadata of a Parquet file; the rows are not read.
+
+    Raises:
+        DataError: there is no such file, or it is not Parquet.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with path.open("rb") as file:
+            metadata = pyarrow.parquet.read_metadata(file).metadata or {}
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except pyarrow.ArrowException as error:
+        raise _not_posts(path, error) from None
+    return {key.decode(): value.decode() for key, value in metadata.items()}
 
 
 def _schema() -> "pyarrow.Schema":
@@ -128,6 +154,15 @@ def _unpack_row(cells: Record) -> Record:
         if isinstance(row.get(key), list):
             row[key] = [_unpack(value) if isinstance(value, dict) else value for value in row[key]]
     return row
+
+
+def _not_posts(path: Path, error: Exception) -> DataError:
+    return DataError(
+        str(path),
+        f"not a Parquet file of posts ({error})",
+        allowed="a .parquet file is what `gmner data convert` writes",
+        todo="write it again",
+    )
 
 
 def _why_not_json(record: Record, where: str) -> DataError | None:

@@ -39,7 +39,7 @@ from gmner.data.fields import (
     VERSION,
     Fields,
 )
-from gmner.data.files import located
+from gmner.data.files import elsewhere, located
 from gmner.data.ids import SeenIds
 from gmner.data.jsonl import Record
 from gmner.errors import DataError, EntityError, TextError
@@ -73,7 +73,7 @@ def iterate_given(path: str | os.PathLike[str]) -> Iterator[GivenRow]:
     Raises:
         DataError: there is no such file, or it is of another kind than its name says.
     """
-    path = Path(path)
+    path = Path(path) if isinstance(path, str | os.PathLike) else path
     if path.is_dir():
         return admit_rows(pictures.read_records(path), path, path)
     readers = {".parquet": parquet.read_records, ".csv": csv_rows.read_records}
@@ -326,14 +326,17 @@ def _row_from_post(post: Example, folder: Path | None) -> Record:
 
 
 def relative_image(image: str, folder: Path | None) -> str:
-    """The image path seen from `folder`, unless only the root of the file system holds both.
+    """The image path seen from `folder`, unless only the root of the file system holds both; URLs stay what they are.
 
     Links to folders are followed: `..` leads from where a folder truly is. The picture keeps its own name.
     """
     if folder is None or "://" in image:
         return image
-    absolute, base = Path(image).absolute(), folder.resolve()
+    absolute = Path(image).absolute()
     absolute = absolute.parent.resolve() / absolute.name
+    if elsewhere(folder):
+        return str(absolute)
+    base = folder.resolve()
     if absolute.anchor != base.anchor or absolute.parts[:2] != base.parts[:2]:
         return str(absolute)
     return Path(os.path.relpath(absolute, base)).as_posix()
