@@ -11,8 +11,9 @@ from typing import Final
 from gmner.data.files import unreadable
 from gmner.data.formats import read, recognise
 from gmner.data.jsonl import Record, count_records
+from gmner.data.pictures import ENDINGS
 from gmner.data.rows import GivenRow, admit_rows, iterate_given, relative_image, row_from_example
-from gmner.errors import ConfigError
+from gmner.errors import ConfigError, DataError
 
 _WHOLE: Final = ("twitter-gmner", "twitter-smner", "twitter-mner", "rows", "coco", "label-studio")
 """Data sets, which are read whole: the largest has some ten thousand posts."""
@@ -45,6 +46,13 @@ class Source:
         """
         if not self.path.exists():
             raise unreadable(self.path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+        if self.path.is_file() and self.path.suffix.lower() in ENDINGS:
+            raise DataError(
+                str(self.path),
+                "a picture, where posts belong",
+                allowed="posts are rows (.jsonl, .csv, .parquet), a folder of pictures with their texts, or a data set",
+                todo="give one post with --text and --image, or many with such a file or folder",
+            )
         if self._whole():
             posts = read(self.path, self.split, self.images)
             records = (row_from_example(post, self.folder) for post in posts)

@@ -83,7 +83,7 @@ def predict(
         settings = {**read_values(config), **settings}
     from gmner.systems import load_part
 
-    make = partial(load_part, system, settings, first, last)
+    make = partial(load_part, system, settings, first, last, config)
     if source is None or target is None:
         _post(text or "", image, make, as_json, picture)
         return
@@ -102,8 +102,15 @@ def predict(
         say=partial(typer.echo, err=True),
     )
     typer.echo(f"{summary}", err=True)
+    if not summary.posts and not summary.errors:
+        typer.echo(no_posts(source), err=True)
     if summary.errors:
         raise typer.Exit(3 if summary.posts else 1)
+
+
+def no_posts(source: Path) -> str:
+    """What is said of a run over nothing: no error, as one part of a corpus may be empty, but never silence."""
+    return f"gmner: no posts were read from {source}; check that it is the file (and the split) that you mean."
 
 
 def _post(text: str, image: Path | None, make: "Callable[[], System]", as_json: bool, picture: Path | None) -> None:

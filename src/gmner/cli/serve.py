@@ -39,7 +39,7 @@ def serve(
         raise MissingPackageError(
             f"{error.name} is not installed", allowed="the service needs it", todo='pip install "gmner[serve]"'
         ) from None
-    from gmner.systems import load
+    from gmner.systems import load_part
 
     key = os.environ.get(KEY) or None
     if key is not None and not key.isascii():
@@ -51,7 +51,7 @@ def serve(
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.handlers, logger.propagate = [handler], False
-    app = create_app(load(system, **(read_values(config) if config else {})), settings)
+    app = create_app(load_part(system, read_values(config) if config else {}, None, None, config), settings)
     typer.echo(f"http://{host}:{port}/ (Ctrl+C ends)", err=True)
     uvicorn.run(
         app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=int(timeout) + 1

@@ -39,7 +39,7 @@ from gmner.data.fields import (
     VERSION,
     Fields,
 )
-from gmner.data.files import located
+from gmner.data.files import located, refuse_folder
 from gmner.data.ids import SeenIds
 from gmner.data.jsonl import Record
 from gmner.errors import DataError, EntityError, TextError
@@ -121,8 +121,9 @@ def read_predictions(path: str | os.PathLike[str]) -> list[Prediction]:
     """The predictions of a JSONL or Parquet file.
 
     Raises:
-        DataError: the first row that breaks the format, as `file:line`.
+        DataError: there is no such file, or the first row that breaks the format, as `file:line`.
     """
+    refuse_folder(Path(path))
     return _read(path, prediction_from_row)
 
 
