@@ -9,6 +9,8 @@ import pytest
 from hypothesis import settings
 from tests.shared import SHARED
 
+pytest_plugins = ("pytester",)
+
 settings.register_profile("gmner", deadline=None)  # a shared machine may hold up any single example
 settings.load_profile("gmner")
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gmner.config import read_toml, write_toml
-from gmner.errors import CheckpointError
+from gmner.config import from_dict, read_values, write_toml
+from gmner.errors import CheckpointError, ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     import torch
@@ -45,8 +45,8 @@ def load(folder: Path, kind: type[C]) -> "tuple[C, dict[str, torch.Tensor]]":
     """The settings (a dataclass `kind`) and the tensors of a folder that `save` wrote.
 
     Raises:
-        CheckpointError: the folder or a file in it is missing or damaged.
-        ConfigError: the settings are not those of `kind`.
+        CheckpointError: the folder or a file in it is missing or damaged, or the settings are not those of `kind`.
+        ConfigError: the settings are no TOML.
     """
     if not (folder / CONFIG_FILE).is_file():
         raise CheckpointError(
@@ -54,7 +54,16 @@ def load(folder: Path, kind: type[C]) -> "tuple[C, dict[str, torch.Tensor]]":
             allowed=f"a model is a folder with {CONFIG_FILE} and {TENSOR_FILE}",
             todo="give the folder that training wrote",
         )
-    return read_toml(kind, folder / CONFIG_FILE), read_tensors(folder / TENSOR_FILE)
+    values = read_values(folder / CONFIG_FILE)
+    try:
+        config = from_dict(kind, values)
+    except (ConfigError, UnknownNameError) as error:
+        raise CheckpointError(
+            f"{folder} holds a model of another kind or version ({error.given})",
+            allowed=f"the settings in its {CONFIG_FILE} are those of {kind.__name__}",
+            todo="give the folder of such a model",
+        ) from None
+    return config, read_tensors(folder / TENSOR_FILE)
 
 
 def read_tensors(path: Path, *, foreign: bool = False) -> "dict[str, torch.Tensor]":

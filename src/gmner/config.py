@@ -3,11 +3,12 @@
 import dataclasses
 import tomllib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from gmner.errors import ConfigError, UnknownNameError
+from gmner.errors import ConfigError, UnknownNameError, reason
 
 C = TypeVar("C")
 
@@ -51,7 +52,18 @@ def read_toml(kind: type[C], path: Path, overrides: Sequence[str] = ()) -> C:
     Raises:
         ConfigError: the file is missing or not TOML, or a setting is wrong (see `from_dict`).
     """
-    return from_dict(kind, read_values(path, overrides))
+    values = read_values(path, overrides)
+    with settings_of(str(path)):
+        return from_dict(kind, values)
+
+
+@contextmanager
+def settings_of(where: str) -> Iterator[None]:
+    """What is wrong with settings inside is said of `where`: their file, or the system that they are for."""
+    try:
+        yield
+    except (ConfigError, UnknownNameError) as error:
+        raise error.within(where) from None
 
 
 def read_values(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -64,7 +76,7 @@ def read_values(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
-            f"{path}: {error.strerror}", allowed="settings come from a readable TOML file", todo="check the path"
+            f"{path}: {reason(error)}", allowed="settings come from a readable TOML file", todo="check the path"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}", allowed="settings are TOML in UTF-8", todo="mend the file") from None

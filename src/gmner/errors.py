@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 
 class GmnerError(Exception):
@@ -15,16 +15,32 @@ class GmnerError(Exception):
         super().__init__(f"{given}; {allowed}; {todo}.")
         self.given, self.allowed, self.todo = given, allowed, todo
 
+    def within(self, where: str) -> Self:
+        """The same error, said of a place: a file, a system."""
+        again: Self = _again(
+            type(self), (f"{where}: {self.args[0]}",), {**self.__dict__, "given": f"{where}: {self.given}"}
+        )
+        return again
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Errors travel between processes: made again from what they hold, without their constructors."""
         return _again, (type(self), self.args, self.__dict__)
 
 
-def _again(kind: type[GmnerError], arguments: tuple[Any, ...], values: dict[str, Any]) -> GmnerError:
+def _again(kind: type[GmnerError], arguments: tuple[Any, ...], values: dict[str, Any]) -> Any:
     error = kind.__new__(kind)
     error.args = arguments
     error.__dict__.update(values)
     return error
+
+
+def reason(error: OSError) -> str:
+    """Why the system refuses a file or folder, in words that say what is wrong with the path."""
+    if isinstance(error, IsADirectoryError):
+        return "this is a folder, where a file belongs"
+    if isinstance(error, FileExistsError | NotADirectoryError):  # a folder was to be made or looked into
+        return "this is a file or lies below one, where a folder belongs"
+    return error.strerror or str(error) or type(error).__name__
 
 
 class TextError(GmnerError):

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from os import PathLike
 from typing import Final, NoReturn
@@ -57,15 +57,22 @@ _FOREIGN: Final[tuple[tuple[re.Pattern[bytes], str], ...]] = (
     (re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]+\Z"), "text"),
 )
 
-_UPRIGHT: Final = {  # EXIF orientation, TIFF 6.0 p. 36: the move that puts row 0 on top and column 0 on the left
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_UPRIGHT: Final = (False, 1, 1)
+_TURNS: Final[dict[int | None, tuple[bool, int, int]]] = {
+    2: (False, 1, -1),
+    3: (False, -1, -1),
+    4: (False, -1, 1),
+    5: (True, 1, 1),
+    6: (True, -1, 1),
+    7: (True, -1, -1),
+    8: (True, 1, -1),
 }
+"""EXIF orientation (TIFF 6.0 p. 36): whether the picture lies on its side, and the steps in which the file's rows and
+columns then go through the upright picture's."""
+
+_PIXELS_AT_ONCE: Final = 1 << 22
+"""Pixels that are converted together; each takes up to 12 bytes on its way."""
+
 _ORIENTATION: Final = 0x0112
 _MODES: Final = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "I;16", "I;16B")
 
@@ -197,17 +204,43 @@ def _to_picture(name: str, image: Image.Image) -> Picture:
     try:
         image.load()
         orientation = _orientation(image)
-        if image.mode.startswith("I;16"):
-            image = _grey_of_16_bits(image)
-        if image.has_transparency_data:
-            white = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(white, image.convert("RGBA"))
-        image = image if image.mode == "RGB" else image.convert("RGB")  # it copies even where nothing changes
     except Exception as error:  # a Pillow image loads late: it may be damaged or closed
         _refuse_damage(name, error)
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
-    return np.array(image)
+    width, height = image.size
+    sideways, *_ = _TURNS.get(orientation, _UPRIGHT)
+    picture = np.empty((width, height, 3) if sideways else (height, width, 3), np.uint8)
+    lying = _lying(picture, orientation)
+    try:
+        for rows, part in _stretches(image):
+            lying[rows] = _rgb(part)
+    except Exception as error:
+        _refuse_damage(name, error)
+    return picture
+
+
+def _rgb(image: Image.Image) -> Picture:
+    """8-bit RGB, as it lies in the file; what transparency shows is white."""
+    if image.mode.startswith("I;16"):
+        image = _grey_of_16_bits(image)
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))  # it copies even where nothing changes
+
+
+def _stretches(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """The rows of an image in stretches: what is made of one is small beside the image, however large that is."""
+    width, height = image.size
+    step = max(1, _PIXELS_AT_ONCE // width)
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        yield slice(top, bottom), image if step >= height else image.crop((0, top, width, bottom))
+
+
+def _lying(picture: Picture, orientation: int | None) -> Picture:
+    """The pixels of an upright picture as they lie in a file of this EXIF orientation: a view."""
+    sideways, down, right = _TURNS.get(orientation, _UPRIGHT)
+    return (picture.transpose(1, 0, 2) if sideways else picture)[::down, ::right]
 
 
 def _orientation(image: Image.Image) -> int | None:
@@ -250,7 +283,9 @@ def _ends_early(data: bytes, image: Image.Image) -> bool:
     A picture may truly end in mid grey. So more data is slipped in at the end of the scan: a decoder that has had
     enough takes no notice of it, one that ran out makes pixels of it.
     """
-    if any(abs(low - 128) > 1 for low in np.atleast_1d(np.asarray(image)[-1, -1]).tolist()):
+    width, height = image.size
+    last = np.asarray(image.crop((width - 1, height - 1, width, height)))
+    if (abs(last.astype(int) - 128) > 1).any():
         return False
     position = 2
     while data[position + 1] != 0xDA:  # segments, and fill bytes between them, up to the start of the scan
@@ -260,7 +295,9 @@ def _ends_early(data: bytes, image: Image.Image) -> bool:
     if end is None:
         return True
     more = JpegImageFile(BytesIO(data[: end.start()] + bytes(range(255)) * 16 + data[end.start() :]))
-    return more.tobytes() != image.tobytes()
+    more.load()
+    pairs = zip(_stretches(more), _stretches(image), strict=True)
+    return any(one.tobytes() != other.tobytes() for (_, one), (_, other) in pairs)
 
 
 def _check_bytes(name: str, size: int) -> None:

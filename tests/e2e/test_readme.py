@@ -129,3 +129,14 @@ def test_the_code_of_add_a_model_runs(workplace: Path) -> None:
     finished = run([sys.executable, "-c", code], workplace)
     assert finished.returncode == 0, finished.stderr
     assert "('Ada Lovelace', 1.0" in finished.stdout
+
+
+@pytest.mark.slow
+def test_the_code_of_the_exports_runs(workplace: Path) -> None:
+    page = (REPOSITORY / "docs" / "exports.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL))
+    register = "import gmner.exports.component\n"  # as the entry point of an installed package does
+    finished = run([sys.executable, "-c", register + code], workplace)
+    assert finished.returncode == 0, finished.stderr
+    assert "Grace Hopper PER" in finished.stdout
+    assert "\nTrue\n" in finished.stdout

@@ -2,6 +2,7 @@
 
 import struct
 import time
+import tracemalloc
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngInfo
 
 from gmner.errors import ImageError
@@ -400,6 +404,81 @@ def test_the_largest_picture_is_allowed_and_one_row_more_is_not() -> None:
     assert open_image(np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))).shape == (height, width, 3)
     assert "scale it down" in refusal(np.broadcast_to(np.zeros(3, np.uint8), (height + 1, width, 3)))
     assert "scale it down" in refusal(Image.new("1", (width, height + 1)))
+
+
+def header_only(kind: str) -> bytes:
+    """A file of 30,000 x 30,000 pixels, as far as its header."""
+    if kind == "PNG":
+        return png(30_000, 30_000, b"")
+    if kind == "GIF":
+        return gif((30_000, 30_000), (0, 0, 4, 4))
+    file = bytearray(saved(Image.new("RGB", (16, 16)), kind))
+    if kind == "JPEG":
+        frame = file.index(b"\xff\xc0")
+        file[frame + 5 : frame + 9] = struct.pack(">HH", 30_000, 30_000)
+    else:
+        file[18:26] = struct.pack("<ii", 30_000, 30_000)
+    return bytes(file)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "JPEG", "BMP"])
+def test_pictures_past_a_cap_never_reach_a_decoder(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(*_: object) -> None:
+        raise AssertionError("a pixel was decoded")
+
+    whole, large = saved(corners(), kind), header_only(kind)
+    for owner in (Image.Image, ImageFile, JpegImageFile, GifImageFile):
+        monkeypatch.setattr(owner, "load", decode)
+    assert "30,000 pixels wide" in refusal(large)
+    assert "a pixel was decoded" in refusal(whole)  # this would tell
+    monkeypatch.setattr("gmner.image._DECODERS", ())
+    assert "20,971,521 bytes" in refusal(whole + bytes(MAX_BYTES + 1 - len(whole)))  # not even the header is read
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "I;16"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 7])
+@pytest.mark.parametrize("at_once", [1, 57, 300])
+def test_in_stretches_a_picture_is_the_same(
+    mode: str, orientation: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if mode == "I;16":
+        image = Image.fromarray(noise()[..., 0].astype(np.uint16) * 257)
+    elif mode in ("HSV", "PA"):
+        image = Image.fromarray(noise()).convert("P" if mode == "PA" else "RGB").convert(mode)
+    else:
+        image = Image.fromarray(np.dstack([noise(), noise()[..., 0]])).convert(mode)
+    image.getexif()[0x0112] = orientation
+    if mode in ("P", "L", "RGB"):
+        image.info["transparency"] = (1, 2, 3) if mode == "RGB" else 5
+    whole = open_image(image)
+    monkeypatch.setattr("gmner.image._PIXELS_AT_ONCE", at_once)
+    assert np.array_equal(open_image(image), whole)
+    if mode == "RGB":
+        del image.info["transparency"]
+        assert np.array_equal(open_image(image), UPRIGHT[orientation](np.asarray(image)))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "turned JPEG", "transparent PNG"])
+def test_beside_what_pillow_holds_a_large_picture_takes_its_own_memory_and_little_more(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gmner.image._PIXELS_AT_ONCE", 1 << 17)
+    size = (1_500, 1_000)
+    image = Image.new("RGBA", size, (1, 2, 3, 4)) if kind.startswith("transparent") else Image.new("RGB", size, "navy")
+    exif = Image.Exif()
+    if kind.startswith("turned"):
+        exif[0x0112] = 6
+    file = saved(image, kind.split()[-1], **({} if kind == "BMP" else {"exif": exif}))
+    del image
+    tracemalloc.start()
+    try:
+        picture = open_image(file)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (
+        peak < picture.nbytes + len(file) + 1_800_000
+    )  # Pillow's own array is not counted; one more copy of the picture would be
 
 
 def test_large_files_are_refused_unread(tmp_path: Path) -> None:

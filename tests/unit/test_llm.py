@@ -43,7 +43,7 @@ from gmner.llm.cache import AnswerCache, Record, read_answers
 from gmner.llm.client import _retry_after
 from gmner.llm.request import asked, fingerprint
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sockets]
 
 openai = pytest.importorskip("openai")
 

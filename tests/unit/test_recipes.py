@@ -1,5 +1,6 @@
 """Every recipe is read and prepared on three posts, with tiny random encoders in the place of those it names."""
 
+import math
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,7 +22,7 @@ from gmner.models.ofa.model import OFA
 from gmner.models.ofa.vocabulary import learn_vocabulary
 from gmner.nn import encoders
 from gmner.training.h_index import HIndexRecipe
-from gmner.training.loop import parameter_groups
+from gmner.training.loop import parameter_groups, train
 from gmner.training.recipes import RECIPES, read_recipe
 from gmner.types import Box, Candidate, Entity, Example
 
@@ -169,3 +170,21 @@ def test_a_recipe_of_an_unknown_task_or_setting_is_refused(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="missing"):
         path.write_text('task = "umt"\n', encoding="utf-8")
         read_recipe(path)
+
+
+FIRST = {read_recipe(path).task: path.stem for path in reversed(FILES)}
+"""One recipe for each task."""
+
+
+@pytest.mark.parametrize("name", sorted({*FIRST.values(), "bartmner-gmner", "h-index-gmner"}))
+def test_every_task_trains(name: str, tmp_path: Path) -> None:
+    """One epoch on three posts; sockets are forbidden, as in all unit tests."""
+    [path] = [path for path in FILES if path.stem == name]
+    recipe = small(read_recipe(path, SMALLER.get(name, ())), tmp_path)
+    plan = replace(recipe.training, epochs=1, batch_size=2, bf16=False)  # bf16 would hold for the whole process
+    [epoch] = train(recipe.prepare(POSTS, POSTS[:1]), plan, tmp_path / "run")
+    assert math.isfinite(epoch.loss) and epoch.scores
+
+
+def test_every_task_has_a_recipe_that_trains() -> None:
+    assert FIRST.keys() == RECIPES.keys()

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import logging
+import struct
 import threading
 import time
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
@@ -96,6 +98,25 @@ def test_a_body_that_is_too_long_is_refused_at_once(client: TestClient) -> None:
 
     streamed = client.post("/v1/predict", content=endless(), headers={"content-type": "application/json"})
     assert streamed.status_code == 413
+
+
+def test_a_picture_past_the_caps_is_refused_by_its_header(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(*_: object) -> None:
+        raise AssertionError("a pixel was decoded")
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"")
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decode)
+    as_json = {"posts": [{"text": "Ada", "image": encoded(bomb)}]}
+    for refused in (
+        client.post("/v1/predict", json=as_json),
+        client.post("/v1/predict/form", data={"text": "Ada"}, files={"image": ("a.png", bomb)}),
+    ):
+        assert refused.status_code == 422
+        assert "30,000 pixels wide" in refused.json()["error"]["message"]
 
 
 def test_a_fault_is_a_500_and_the_service_goes_on(client: TestClient) -> None:

@@ -14,6 +14,8 @@ from gmner.errors import ImageError
 from gmner.serve import fetch as module
 from gmner.serve.fetch import check_url, fetch, public_addresses
 
+pytestmark = pytest.mark.sockets
+
 PUBLIC = "93.184.215.14"
 
 REFUSED = [

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from gmner.data.files import elsewhere, location, unreadable
 from gmner.data.formats import read, recognise
 from gmner.data.jsonl import Record, count_records
+from gmner.data.pictures import ENDINGS
 from gmner.data.rows import GivenRow, admit_rows, iterate_given, relative_image, row_from_example
 from gmner.errors import ConfigError, DataError, ImageError
 from gmner.image import MAX_BYTES
@@ -75,6 +76,13 @@ class Source:
         """
         if not self.path.exists():
             raise unreadable(self.path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+        if self.path.is_file() and self.path.suffix.lower() in ENDINGS:
+            raise DataError(
+                str(self.path),
+                "a picture, where posts belong",
+                allowed="posts are rows (.jsonl, .csv, .parquet), a folder of pictures with their texts, or a data set",
+                todo="give one post with --text and --image, or many with such a file or folder",
+            )
         if self._whole():
             posts = read(self.path, self.split, self.images)
             records = (row_from_example(post, self.folder) for post in posts)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gmner.errors import ConfigError, GmnerError
+from gmner.errors import ConfigError, DataError, GmnerError
 
 if TYPE_CHECKING:
     from gmner.metrics import Comparison, Interval, Report
@@ -59,6 +59,13 @@ def evaluate(
     if samples < 0:
         raise ConfigError(f"--bootstrap {samples}", allowed="a number of samples, or 0", todo="give one like 1000")
     examples = read(gold, split=split)
+    if not examples:
+        raise DataError(
+            f"{gold}, split {split}" if split else f"{gold}",
+            "no posts",
+            allowed="predictions are scored against one gold post or more",
+            todo="check that it is the file (and the split) that you mean",
+        )
     ours = read_predictions(predictions)
     theirs = None if against is None else read_predictions(against)
 

@@ -8,7 +8,7 @@ import typer
 
 from gmner import __version__
 from gmner.cli import card, data, doctor, evaluate, predict, report, results, segment, serve, show, train, verify
-from gmner.errors import GmnerError
+from gmner.errors import GmnerError, reason
 
 app = typer.Typer(
     help="Grounded and segmented multimodal named entity recognition: a post in, its named entities out.\n\n"
@@ -58,9 +58,7 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:  # a file that can not be written, a full disk
         name = error.filename or "a file"
-        typer.echo(
-            f"gmner: {name}: {error.strerror or error}; check the path, its rights and the space left.", err=True
-        )
+        typer.echo(f"gmner: {name}: {reason(error)}; check the path, its rights and the space left.", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

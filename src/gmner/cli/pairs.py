@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gmner.errors import DataError
 from gmner.expression import Form
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def _write_pairs(
     posts = [
         post if post.image is not None else replace(post, image=str(target / f"{image_id(post)}.jpg")) for post in posts
     ]
+    written = 0
     for split in dict.fromkeys((*SPLITS, None)):
         rows = choose([post for post in posts if post.extra.get(SPLIT_KEY) == split])
         if rows:
@@ -65,6 +67,14 @@ def _write_pairs(
             path.parent.mkdir(parents=True, exist_ok=True)
             write_pairs(path, rows)
             typer.echo(f"{len(rows)} rows written to {path}", err=True)
+            written += len(rows)
+    if not written:
+        raise DataError(
+            str(source),
+            f"nothing to write of {len(posts)} posts",
+            allowed="rows are made of gold entities and their pictures",
+            todo="give posts that have them",
+        )
 
 
 def answers(
@@ -79,4 +89,5 @@ def answers(
     from gmner.data import read
     from gmner.stages.answers import write_expansions
 
-    typer.echo(f"{write_expansions(target, read(source), model)} answers written to {target}", err=True)
+    written = write_expansions(target, read(source), model, where=str(source))
+    typer.echo(f"{written} answers written to {target}", err=True)

@@ -112,7 +112,7 @@ def predict(
         settings = {**read_values(config), **settings}
     from gmner.systems import load_part
 
-    make = partial(load_part, system, settings, first, last)
+    make = partial(load_part, system, settings, first, last, config)
     if source is None or target is None:
         _post(text or "", image, make, as_json, picture)
         return
@@ -143,6 +143,8 @@ def predict(
 
         summary = predict_file(make, posts, output, processes=processes or _PROCESSES, **choices)
     typer.echo(f"{summary}", err=True)
+    if not summary.posts and not summary.errors:
+        typer.echo(no_posts(source), err=True)
     if summary.errors:
         raise typer.Exit(3 if summary.posts else 1)
 
@@ -165,6 +167,11 @@ def _actors(number: str | None, cpus: float | None, gpus: float | None, address:
         ) from None
     asked = {"least": least, "most": most, "cpus": cpus, "gpus": gpus, "address": address}
     return Actors(**{name: value for name, value in asked.items() if value is not None})  # type: ignore[arg-type]
+
+
+def no_posts(source: Path) -> str:
+    """What is said of a run over nothing: no error, as one part of a corpus may be empty, but never silence."""
+    return f"gmner: no posts were read from {source}; check that it is the file (and the split) that you mean."
 
 
 def _post(text: str, image: Path | None, make: "Callable[[], System]", as_json: bool, picture: Path | None) -> None:

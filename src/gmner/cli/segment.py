@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from gmner.cli.predict import no_posts
+
 
 def segment(
     source: Annotated[Path, typer.Argument(help="A file of predictions, or of gold posts with boxes.")],
@@ -38,5 +40,7 @@ def segment(
         say=partial(typer.echo, err=True),
     )
     typer.echo(f"{summary}", err=True)
+    if not summary.posts and not summary.errors:
+        typer.echo(no_posts(source), err=True)
     if summary.errors:
         raise typer.Exit(3 if summary.posts else 1)

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from gmner.config import read_values
-from gmner.errors import ConfigError, MissingPackageError
+from gmner.errors import ConfigError, MissingPackageError, reason
 
 KEY: Final = "GMNER_API_KEY"
 HERE: Final = "127.0.0.1"
@@ -38,14 +38,14 @@ def serve(
         raise MissingPackageError(
             f"{error.name} is not installed", allowed="the service needs it", todo='pip install "gmner[serve]"'
         ) from None
-    from gmner.systems import load
+    from gmner.systems import load_part
 
     key = os.environ.get(KEY) or None
     if key is not None and not key.isascii():
         raise ConfigError(f"{KEY} has letters outside ASCII", allowed="keys travel in headers", todo="choose another")
     settings = ServiceSettings(batch_size, queue, timeout, key, urls)
     with _listen(host, port) as listener:
-        loaded = load(system, **(read_values(config) if config else {}))
+        loaded = load_part(system, read_values(config) if config else {}, None, None, config)
         typer.echo(f"http://{host}:{listener.getsockname()[1]}/ (Ctrl+C ends)", err=True)
         run(loaded, settings, listener)
 
@@ -55,7 +55,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise ConfigError(
-            f"no listening on {host} port {port} ({error.strerror})",
+            f"no listening on {host} port {port} ({reason(error)})",
             allowed="the address is one of this machine's, and the port is free",
             todo="choose another --port or --host",
         ) from None

@@ -10,6 +10,7 @@ from rich.console import Console
 def show(
     predictions: Annotated[Path, typer.Argument(help="A file that `gmner predict` wrote.")],
     output: Annotated[Path, typer.Option(help="The folder for one PNG a post and the page index.html.")],
+    displacy: Annotated[bool, typer.Option("--displacy", help="Write spaCy's page displacy.html as well.")] = False,
 ) -> None:
     """Print the entities as a table, draw each over its picture, and write one HTML page of all posts.
 
@@ -19,11 +20,15 @@ def show(
     """
     from gmner.data.rows import read_predictions
     from gmner.errors import GmnerError
+    from gmner.exports import displacy_page
     from gmner.report.html import write_page
     from gmner.show import WIDE, save_overlay, text_table
 
     posts = read_predictions(predictions)
+    marked = displacy_page(posts) if displacy else None
     output.mkdir(parents=True, exist_ok=True)
+    if marked is not None:
+        (output / "displacy.html").write_text(marked, encoding="utf-8")
     console = Console()
     console.print(text_table(posts, why=console.width >= WIDE))
     failed = 0

@@ -100,6 +100,14 @@ def _read(data: Path, split: str, images: Path | None, knowledge: Path | None) -
             todo="give a folder or file that has all three",
         )
     if knowledge is not None:
-        examples, report = with_knowledge(examples, split_files(knowledge)[split])
+        files = split_files(knowledge)
+        if split not in files:
+            raise DataError(
+                str(knowledge),
+                f"no file for the split {split!r}",
+                allowed="knowledge is a folder with train.txt, dev.txt (or valid.txt) and test.txt",
+                todo="give such a folder",
+            )
+        examples, report = with_knowledge(examples, files[split])
         tell(report)
     return examples

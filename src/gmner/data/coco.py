@@ -6,9 +6,8 @@ as run-length codes, which pycocotools reads for any annotation; polygons, which
 Of an entity's n-th box and n-th mask one annotation is made; a mask that has no box gets the tight one.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,11 +16,11 @@ import numpy as np
 from gmner.data.fields import BOX, LIST, OBJECT, OFFSET, POLYGONS, SIDE, STRING, Fields
 from gmner.data.files import located
 from gmner.data.ids import SeenIds
-from gmner.data.regions import picture_size
+from gmner.data.regions import picture_size, region_pairs
 from gmner.data.rows import admit_row, example_from_row, read_mask, row_from_example
 from gmner.data.strict_json import read_json, write_json
 from gmner.errors import DataError, EntityError
-from gmner.geometry import encode_mask, mask_area, mask_box, polygon_pixels
+from gmner.geometry import encode_mask, mask_area, polygon_pixels
 from gmner.types import ENTITY_TYPES, Box, Entity, EntityType, Example, Mask, entity_type, valid_box
 
 POST: Final = "post"
@@ -44,7 +43,7 @@ def write_coco(path: str | Path, examples: Sequence[Example]) -> None:
         (image["id"], place, entity, box, mask)
         for image, example in zip(images, examples, strict=True)
         for place, entity in enumerate(example.entities or ())
-        for box, mask in _pairs(entity)
+        for box, mask in region_pairs(entity)
     ]
     write_json(
         path,
@@ -101,14 +100,6 @@ def _image(number: int, example: Example, folder: Path) -> dict[str, Any]:
     size = picture_size(example) if visible else example.image_size
     sides = {} if size is None else {"width": size[0], "height": size[1]}
     return {"id": number, "file_name": name, **sides, POST: post}
-
-
-def _pairs(entity: Entity) -> Iterator[tuple[Box, Mask | None]]:
-    """The boxes of an entity with their masks. A mask without pixels and without box is nothing."""
-    for drawn, mask in zip_longest(entity.boxes, entity.masks):
-        box = mask_box(mask) if drawn is None else drawn
-        if box is not None:
-            yield box, mask
 
 
 def _annotation(number: int, image: int, place: int, entity: Entity, box: Box, mask: Mask | None) -> dict[str, Any]:

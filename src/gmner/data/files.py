@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, cast
 
-from gmner.errors import DataError, GmnerError, MissingPackageError
+from gmner.errors import DataError, GmnerError, MissingPackageError, reason
 
 
 def location(place: str | os.PathLike[str]) -> Path:
@@ -84,7 +84,7 @@ def unreadable(path: Path, error: OSError) -> DataError:
     """The error of a file or folder that the system does not let us read or write."""
     return DataError(
         str(path),
-        error.strerror or type(error).__name__,
+        reason(error),
         allowed="data are files and folders on this computer that you may read and write",
         todo="make room there" if error.errno in _FULL else "check the path and the permissions",
     )

@@ -5,8 +5,9 @@ hold an entity's boxes only where they differ from the tight boxes of its masks,
 alone has their tight boxes. An entity that had masks and no boxes has boxes thereafter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from gmner.errors import DataError
 from gmner.geometry import mask_box
@@ -16,6 +17,17 @@ from gmner.types import Box, Entity, Example, Mask
 def tight_boxes(masks: Sequence[Mask]) -> tuple[Box, ...]:
     """The tight box around each mask; an empty mask has none."""
     return tuple(box for mask in masks if (box := mask_box(mask)) is not None)
+
+
+def region_pairs(entity: Entity) -> Iterator[tuple[Box, Mask | None]]:
+    """The boxes of an entity with their masks, for formats that hold them together: the n-th with the n-th.
+
+    A mask that has no box gets the tight one; one without pixels and without box is nothing.
+    """
+    for drawn, mask in zip_longest(entity.boxes, entity.masks):
+        box = mask_box(mask) if drawn is None else drawn
+        if box is not None:
+            yield box, mask
 
 
 def drawn_boxes(entity: Entity) -> tuple[Box, ...]:

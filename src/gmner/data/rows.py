@@ -39,7 +39,7 @@ from gmner.data.fields import (
     VERSION,
     Fields,
 )
-from gmner.data.files import elsewhere, located
+from gmner.data.files import elsewhere, located, refuse_folder
 from gmner.data.ids import SeenIds
 from gmner.data.jsonl import Record
 from gmner.errors import DataError, EntityError, TextError
@@ -121,8 +121,9 @@ def read_predictions(path: str | os.PathLike[str]) -> list[Prediction]:
     """The predictions of a JSONL or Parquet file.
 
     Raises:
-        DataError: the first row that breaks the format, as `file:line`.
+        DataError: there is no such file, or the first row that breaks the format, as `file:line`.
     """
+    refuse_folder(Path(path))
     return _read(path, prediction_from_row)
 
 
@@ -208,7 +209,7 @@ def row_from_example(example: Example, folder: Path | None = None) -> Record:
     if example.image_size is not None:
         row["image_size"] = list(example.image_size)
     if example.entities is not None:
-        row["entities"] = [_entity_record(entity) for entity in example.entities]
+        row["entities"] = [entity_record(entity) for entity in example.entities]
     if example.candidates is not None:
         row["candidates"] = [_candidate_record(candidate) for candidate in example.candidates]
     return row | {key: value for key, value in example.extra.items() if key not in _POST_KEYS | _EXAMPLE_KEYS}
@@ -223,7 +224,7 @@ def row_from_prediction(prediction: Prediction, folder: Path | None = None) -> R
     row = _row_from_post(prediction.example, folder)
     if prediction.image_size is not None:
         row["image_size"] = list(prediction.image_size)
-    row["entities"] = [_entity_record(entity) for entity in prediction.entities]
+    row["entities"] = [entity_record(entity) for entity in prediction.entities]
     if prediction.candidates:
         row["candidates"] = [_candidate_record(candidate) for candidate in prediction.candidates]
     if prediction.notes:
@@ -347,10 +348,15 @@ def _entities(fields: Fields, text: str) -> tuple[Entity, ...] | None:
     objects = fields.take("entities", LIST)
     if objects is None:
         return None
-    return tuple(_entity(fields.inner(value, f"entities[{n}]"), text) for n, value in enumerate(objects))
+    return tuple(read_entity(fields.inner(value, f"entities[{n}]"), text) for n, value in enumerate(objects))
 
 
-def _entity(fields: Fields, text: str) -> Entity:
+def read_entity(fields: Fields, text: str) -> Entity:
+    """An entity of a post whose text is `text`.
+
+    Raises:
+        DataError, EntityError: a value is of the wrong kind, or it is no possible entity.
+    """
     start, end = fields.take("start", OFFSET), fields.take("end", OFFSET)
     surface = fields.take("text", STRING)
     if surface is None:
@@ -373,8 +379,8 @@ def _entity(fields: Fields, text: str) -> Entity:
     )
 
 
-def _entity_record(entity: Entity) -> Record:
-    """The inverse of `_entity`; numbers become plain Python ones, whatever a model left there."""
+def entity_record(entity: Entity) -> Record:
+    """The inverse of `read_entity`; numbers become plain Python ones, whatever a model left there."""
     record: Record = {"text": entity.text, "type": entity.type}
     if entity.start is not None and entity.end is not None:
         record |= {"start": int(entity.start), "end": int(entity.end)}

@@ -27,7 +27,10 @@ def picture_folder(images: str | Path | None) -> Path | None:
     if images is None or Path(images).is_dir():
         return None if images is None else Path(images)
     raise DataError(
-        str(images), "no such folder", allowed="pictures are <image id>.jpg in one folder", todo="check the path"
+        str(images),
+        "a file, where a folder belongs" if Path(images).exists() else "no such folder",
+        allowed="pictures are <image id>.jpg in one folder",
+        todo="check the path",
     )
 
 

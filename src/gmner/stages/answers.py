@@ -14,11 +14,12 @@ from gmner.stages.expand import Expander
 from gmner.types import Example, Prediction
 
 
-def write_expansions(path: Path, examples: Sequence[Example], model: str) -> int:
+def write_expansions(path: Path, examples: Sequence[Example], model: str, where: str = "posts") -> int:
     """Write what the gold entities are said to be as answers of `model` to the expand stage's questions, and count.
 
     A `Replay` of the file answers for the names of gold and for no others, as if a language model were asked that
-    knows all of them: so drawn posts, whose names are invented, go through a whole cascade.
+    knows all of them: so drawn posts, whose names are invented, go through a whole cascade. `where` is the file that
+    the examples are from, to be named in errors.
 
     Raises:
         DataError: no entity has an expansion (the key `expansion` of its row), or the file can not be written.
@@ -26,8 +27,8 @@ def write_expansions(path: Path, examples: Sequence[Example], model: str) -> int
     lines = dict.fromkeys(_lines(examples, LLMSettings(model=model)))
     if not lines:
         raise DataError(
-            str(path),
-            "no entity has an expansion",
+            where,
+            "no entity has an expansion" if examples else "no posts",
             allowed=f"entities have what they stand for under the key `{EXPANSION_KEY}`, as those of drawn posts do",
             todo="give such a data set, or ask a language model",
         )

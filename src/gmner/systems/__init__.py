@@ -1,10 +1,13 @@
 """The systems by name: `load("lite")`."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
+from gmner.config import settings_of
 from gmner.errors import ConfigError, UnknownNameError
 from gmner.systems.system import System
 
@@ -76,32 +79,38 @@ def load(name: str = "lite", **settings: Any) -> System:
     """The system `name`, ready to predict; `settings` are its own (`load("lite", people=False)`).
 
     Raises:
-        UnknownNameError: there is no such system; the nearest name is suggested.
-        ConfigError: the system has no such setting.
+        UnknownNameError: there is no such system, or it has no such setting; the nearest name is suggested.
+        ConfigError: a setting holds a value of the wrong kind.
         CheckpointError: its weights are missing or damaged.
     """
     if name not in SYSTEMS:
         raise UnknownNameError("system", name, SYSTEMS)
-    try:
-        return SYSTEMS[name].make(**settings)
-    except TypeError as error:
-        if "unexpected keyword" not in str(error):
-            raise
-        raise ConfigError(
-            f"system {name!r} was given {', '.join(settings)}",
-            allowed="a system takes its own settings only",
-            todo=f"see the docstring of gmner.systems.{name}.load",
-        ) from None
+    with settings_of(f"system {name!r}"):
+        try:
+            return SYSTEMS[name].make(**settings)
+        except TypeError as error:  # of a system whose settings are no dataclass
+            if "unexpected keyword" not in str(error):
+                raise
+            raise ConfigError(
+                f"it was given {', '.join(settings)}",
+                allowed="a system takes its own settings only",
+                todo="see the docstring of what makes it",
+            ) from None
 
 
-def load_part(name: str, settings: Mapping[str, Any], first: str | None, last: str | None) -> System:
+def load_part(
+    name: str, settings: Mapping[str, Any], first: str | None, last: str | None, file: Path | None = None
+) -> System:
     """The system `name`, or of a cascade the part from the stage `first` to the stage `last` (None: all of it).
+
+    `file` is where the settings stand, to be named in errors.
 
     Raises:
         ConfigError: a part of a system that has no stages.
         UnknownNameError: there is no such stage. Otherwise as `load`.
     """
-    system = load(name, **settings)
+    with settings_of(str(file)) if file is not None else nullcontext():
+        system = load(name, **settings)
     if first is None and last is None:
         return system
     from gmner.systems.cascade import Cascade

@@ -144,6 +144,10 @@ class JointSettings:
     open: bool = False
     batch_size: int = 16
 
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ConfigError(f"batch_size is {self.batch_size}", allowed="it is 1 or more", todo="give a higher one")
+
 
 def load_mqspn(**settings: Any) -> Joint:
     """MQSPN as a system; `settings` are the fields of `JointSettings`, and it raises as `_build` does."""

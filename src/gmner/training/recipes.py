@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from gmner.config import from_dict, read_values
+from gmner.config import from_dict, read_values, settings_of
 from gmner.errors import UnknownNameError
 from gmner.training.albef import ALBEFRecipe
 from gmner.training.blind import BlindRecipe
@@ -44,7 +44,8 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     values = read_values(path, overrides)
     task = values.get("task", "recognise")
-    if task not in RECIPES:
-        raise UnknownNameError("task", str(task), RECIPES)
-    recipe: Recipe = from_dict(RECIPES[task], values)
+    with settings_of(str(path)):
+        if task not in RECIPES:
+            raise UnknownNameError("task", str(task), RECIPES)
+        recipe: Recipe = from_dict(RECIPES[task], values)
     return recipe

@@ -155,9 +155,9 @@ class HIndexCodec:
         return max(1, *(len(item.regions.boxes) for item in encoded))
 
     def targets(self, encoded: Sequence[Encoded]) -> Targets:
-        """What is to be generated (see `gold`)."""
+        """What is to be generated (see `gold`); a network that grounds nothing learns no regions."""
         found = [self.gold(item) for item in encoded]
-        shares = [share for entities in found for words, share in entities if words.seen]
+        shares = [share for entities in found for words, share in entities if words.seen and self.config.grounded]
         table = torch.zeros(len(shares), self._slots(encoded))
         for row, share in enumerate(shares):
             table[row, : len(share)] = torch.from_numpy(share)
