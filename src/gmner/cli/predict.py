@@ -169,7 +169,7 @@ def _actors(number: str | None, cpus: float | None, gpus: float | None, address:
     return Actors(**{name: value for name, value in asked.items() if value is not None})  # type: ignore[arg-type]
 
 
-def no_posts(source: Path) -> str:
+def no_posts(source: Path | str) -> str:
     """What is said of a run over nothing: no error, as one part of a corpus may be empty, but never silence."""
     return f"gmner: no posts were read from {source}; check that it is the file (and the split) that you mean."
 
