@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gmner
+from gmner.batch.share import Share
 from gmner.batch.workers import in_processes
 from gmner.data.rows import GivenRow
 from gmner.errors import ConfigError, DataError, LLMError, MissingPackageError, TextError
@@ -310,7 +311,7 @@ def test_a_budget_in_one_of_several_processes_is_refused(tmp_path: Path) -> None
     make: Any = partial(LLM, LLMSettings("m", cache=tmp_path / "a.sqlite", budget_requests=6))
     never: Any = None
     with pytest.raises(ConfigError, match="use one process"):
-        list(in_processes(make, never, never, [[GivenRow(1, None, {})]], 2, 2))
+        list(in_processes(make, [Share(never, never, [GivenRow(1, None, {})])], 2, 2))
 
 
 @pytest.mark.parametrize("usage", [{"prompt_tokens": 10, "completion_tokens": 5}, None])

@@ -45,10 +45,14 @@ def _call(node: ast.Call) -> list[str]:
 _SAFE: Final = {"trust_remote_code": "False", "allow_pickle": "False", "shell": "False", "weights_only": "True"}
 
 
+BETWEEN_OUR_PROCESSES: Final = {"batch/on_ray.py": ["import pickle"]}
+"""What one process of a run hands to another through Ray, which pickles everything itself; nothing of it is a file."""
+
+
 def test_no_module_can_run_foreign_code() -> None:
     modules = {path.relative_to(SOURCE).as_posix(): path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
     assert len(modules) > 100
-    assert {name: found for name, source in modules.items() if (found := offences(source))} == {}
+    assert {name: found for name, source in modules.items() if (found := offences(source))} == BETWEEN_OUR_PROCESSES
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ POST = Example(
     ),
 )
 SMALL = {
-    "ofa-entail-narrow": ("model.width=16", "model.inner_width=16", "model.heads=2", "model.image_size=64"),
+    "ofa-entail-narrow": ("start=''", "model.width=16", "model.inner_width=16", "model.heads=2", "model.image_size=64"),
     "ofa-ground-narrow": ("model.width=16", "model.inner_width=16", "model.heads=2", "model.image_size=64"),
     "albef-drawn": ("model.vision.resolution=32", "model.vision.width=16", "model.text.width=16"),
     "seqtr-drawn-both": ("model.side=64", "model.width=32", "model.channels=2"),

@@ -149,5 +149,5 @@ def test_it_is_a_system_by_name(photo: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert len(post.entities[0].masks) == 1
     with pytest.raises(ConfigError, match="best of three"):
         gmner.load("segmented", system="boxes", best_of_three=True)
-    with pytest.raises(ConfigError, match="'boxes' was given"):
+    with pytest.raises(ConfigError, match="'boxes': it was given windows"):
         gmner.load("segmented", system="boxes", settings={"windows": True})

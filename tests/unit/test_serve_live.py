@@ -18,6 +18,8 @@ from gmner.errors import GmnerError
 from gmner.serve.client import Client, PostError, ServiceError
 from gmner.types import Example, Prediction
 
+pytestmark = pytest.mark.sockets
+
 
 @pytest.fixture
 def service() -> Iterator[Serving]:

@@ -72,7 +72,7 @@ def from_pretrained(kind: Any, name: str, **options: Any) -> Any:
 
     folder = encoder_folder(name)
     try:
-        with _quiet():
+        with _offline():
             return kind.from_pretrained(folder, local_files_only=True, **options)
     except (OSError, ValueError, SafetensorError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:150]
@@ -85,14 +85,20 @@ def from_pretrained(kind: Any, name: str, **options: Any) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bar for weights that are read from the disk in a moment."""
+def _offline() -> Iterator[None]:
+    """No network, which files of this computer alone do not keep the hub's library from, and no progress bar.
+
+    Whoever builds a header asks the hub for a list of programs first, unless it is told to stay offline.
+    """
+    from huggingface_hub import constants
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, online = logging.is_progress_bar_enabled(), constants.HF_HUB_OFFLINE
     logging.disable_progress_bar()
+    constants.HF_HUB_OFFLINE = True
     try:
         yield
     finally:
+        constants.HF_HUB_OFFLINE = online
         if shown:
             logging.enable_progress_bar()

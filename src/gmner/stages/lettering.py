@@ -1,6 +1,7 @@
 """What is written in a picture: rapidocr, whose wheel carries its models."""
 
 import functools
+import os
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -75,6 +76,8 @@ _ONE_AT_A_TIME: Final = threading.Lock()
 
 @functools.cache
 def _reader() -> "RapidOCR":
+    # onnxruntime reports home otherwise, and leaves the number of this machine in the user's cache.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     from rapidocr import RapidOCR
 
     return RapidOCR(
