@@ -129,7 +129,7 @@ class Pictures:
 
 
 class OFATask(Task):
-    """What both tasks of an OFA share: questions of one picture stay together, so that its trunk runs once.
+    """What both tasks of an OFA share: questions of one picture stay together, so that its trunk runs once for them.
 
     The published runs step with an Adam of their own, decay every parameter, and begin with a rate of 0 (specs/ofa.md,
     section 11); this house has one loop, with AdamW. Batch norms learn from the batch, as published.
@@ -198,7 +198,9 @@ class OFATask(Task):
         )
 
     def _called(self, rows: Sequence[Row]) -> Float[Tensor, "rows vocabulary"]:
-        """The tokens of the rows' expressions, as distributions."""
+        """The tokens of the rows' expressions, as distributions; over nothing, if nobody learns to look."""
+        if self.looking is None:
+            return torch.zeros(len(rows), 0)
         texts = [f" {self.codec.clean(row.expression)}" for row in rows]
         return shares(self.codec.vocabulary.encode(texts), self.codec.config.vocabulary)
 
