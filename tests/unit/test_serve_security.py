@@ -189,6 +189,7 @@ def test_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> 
     assert compared == [(b"s3cr", KEY.encode()), (KEY.encode(), KEY.encode())]
 
 
+@pytest.mark.sockets
 def test_it_listens_on_loopback_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     addresses = list[Any]()
     monkeypatch.setattr("gmner.systems.load", lambda name: Echo())
@@ -198,6 +199,7 @@ def test_it_listens_on_loopback_unless_told_otherwise(monkeypatch: pytest.Monkey
     assert host == "127.0.0.1"
 
 
+@pytest.mark.sockets
 def test_a_port_that_is_taken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = CliRunner().invoke(command, ["serve", "--port", str(taken.getsockname()[1])])

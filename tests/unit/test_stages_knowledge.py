@@ -238,7 +238,7 @@ def test_umt_features_see_the_words_and_the_picture(umt_folder: Path, tmp_path: 
     assert source.key(Example(tokens=("Ada", "in", "Rome")), None) == source.key(posts[1], None)
     selector = SimilarExamples.of(POOL, StoredFeatures(source, tmp_path / "features.safetensors"), 1)
     assert selector([Example(text="Barcelona beat Real Madrid , again")], [None]) == [(POOL[1],)]
-    with pytest.raises(TextError, match="UMT reads at most 14"):
+    with pytest.raises(TextError, match="the model reads at most 14"):
         selector.check(Example(text="word " * 20))
 
 
