@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gmner.data.expansions import with_expansions
 from gmner.metrics import evaluate
@@ -17,7 +17,7 @@ from gmner.models.h_index.model import HIndex, Source, Targets
 from gmner.nn.encoders import load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig
-from gmner.training.naming import Named, Names, Naming, named_regions
+from gmner.training.naming import Learner, Named, Names, Naming, named_regions
 from gmner.training.pictures import open_picture
 from gmner.training.recipe import Tested
 from gmner.training.regions import with_regions
@@ -37,15 +37,6 @@ class Batch(NamedTuple):
     source: Source
     targets: Targets
     names: Names | None
-
-
-class Learner(nn.Module):
-    """The network that is trained, and what names regions for it, if it does."""
-
-    def __init__(self, network: HIndex, naming: Naming | None) -> None:
-        super().__init__()
-        self.network = network
-        self.naming = naming
 
 
 class HIndexTask(Task):
@@ -69,6 +60,11 @@ class HIndexTask(Task):
         self.dev = dev
         self.naming = naming
 
+    @property
+    def network(self) -> HIndex:
+        """The network that is trained."""
+        return cast(HIndex, self.model.network)
+
     def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Told]]:
         """Posts of similar length together, in random order (section 7: buckets by source length)."""
         order = torch.randperm(len(self.posts), generator=generator).tolist()
@@ -85,7 +81,7 @@ class HIndexTask(Task):
         return Batch(self.codec.batch(posts), self.codec.targets(posts), names)
 
     def forward(self, tensors: Batch) -> Tensor:
-        network, naming = self.model.network, self.model.naming
+        network, naming = self.network, self.model.naming
         encoded = network.encode(tensors.source)
         loss = network.losses(tensors.source, tensors.targets, encoded).total
         if naming is None or tensors.names is None:
@@ -94,13 +90,13 @@ class HIndexTask(Task):
         return loss + self.naming * named
 
     def evaluate(self) -> dict[str, float]:
-        predictions = predict(self.model.network, self.codec, self.dev)
+        predictions = predict(self.network, self.codec, self.dev)
         tasks = tasks_of(self.codec.config)
         scores = evaluate([item.example for item in self.dev], predictions, tasks=tasks)
         return {f"{task}_f1": 100 * scores[task].f1 for task in tasks}
 
     def save(self, folder: Path) -> None:
-        weights.save(folder, self.model.network)
+        weights.save(folder, self.network)
 
 
 @dataclass(frozen=True)

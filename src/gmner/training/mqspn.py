@@ -21,7 +21,7 @@ from gmner.models.mqspn.outputs import Gold, Outputs
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, shuffled
-from gmner.training.naming import Named, Names, Naming, named_regions
+from gmner.training.naming import Learner, Named, Names, Naming, named_regions
 from gmner.training.pictures import open_picture
 from gmner.training.recipe import Tested
 from gmner.training.regions import with_regions
@@ -44,15 +44,6 @@ class Batch(NamedTuple):
     posts: Posts
     gold: Gold
     names: Names | None
-
-
-class Learner(nn.Module):
-    """The network that is trained, and what names regions for it, if it does."""
-
-    def __init__(self, network: nn.Module, naming: Naming | None) -> None:
-        super().__init__()
-        self.network = network
-        self.naming = naming
 
 
 class MQSPNTask(Task):

@@ -82,3 +82,12 @@ class Naming(nn.Module):
         with torch.autocast(regions.device.type, enabled=False):
             likelihoods = F.linear(seen, vectors[self.words].float(), self.bias).log_softmax(-1)
             return -(names.called * likelihoods).sum() / max(len(seen), 1)
+
+
+class Learner(nn.Module):
+    """The network that is trained, and what names regions for it, if it does."""
+
+    def __init__(self, network: nn.Module, naming: Naming | None) -> None:
+        super().__init__()
+        self.network = network
+        self.naming = naming

@@ -169,7 +169,9 @@ class SeqTRTask(Task):
         return Batch(pairs, torch.from_numpy(np.stack(targets)), torch.tensor(boxes), called)
 
     def _called(self, rows: Sequence[Row]) -> Float[Tensor, "rows words"]:
-        """The words of the rows' expressions, as distributions."""
+        """The words of the rows' expressions, as distributions; over nothing, if nobody learns to look."""
+        if self.looking is None:
+            return torch.zeros(len(rows), 0)
         words = [self.codec.vocabulary.encode(row.reference.expression) for row in rows]
         return shares(words, len(self.codec.vocabulary.words))
 
