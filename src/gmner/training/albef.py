@@ -357,7 +357,8 @@ class ALBEFRecipe:
         task: what is trained.
         model: ALBEF's settings.
         training: the loop's settings. `batch_size` counts posts.
-        start: a published file to start from, pre-trained or fine-tuned; without one, weights are random.
+        start: a published file to start from, pre-trained or fine-tuned, or a folder of ours; without one, weights are
+            random.
         form: how expressions are written.
         augmentation: how training pictures vary; without it, they are always seen whole.
         distillation: labels from a slow copy beside the gold ones; without it, gold ones only.

@@ -226,7 +226,8 @@ class SeqTRRecipe:
         model: SeqTR's settings; its `mode` says what is learned.
         training: the loop's settings.
         expression: how expressions are written.
-        start: a published SeqTR to tune; its word vectors are left out.
+        start: a published SeqTR to tune, whose word vectors are left out; or a folder of ours, to train on with its
+            words.
         darknet: a file of DarkNet's own form to start the pictures' side from, without `start`.
         trained_parts: how many of DarkNet's 14 parts, from the last, are trained on after `start` or `darknet`. With
             neither, all are.
@@ -252,7 +253,7 @@ class SeqTRRecipe:
         return False
 
     def prepare(self, train: Sequence[Example], dev: Sequence[Example]) -> SeqTRTask:
-        """A new SeqTR. Its vocabulary is that of both splits, as released.
+        """The model to train. The vocabulary of a new one is that of both splits, as released.
 
         Raises:
             ImageError: a picture is missing or damaged.
@@ -262,7 +263,14 @@ class SeqTRRecipe:
         """
         torch.manual_seed(self.training.seed)
         rows = {split: self._rows(posts) for split, posts in (("train", train), ("dev", dev))}
-        vocabulary = Vocabulary.build(row.reference.expression for split in rows.values() for row in split)
+        model, codec = self._beginning([row.reference.expression for split in rows.values() for row in split])
+        return SeqTRTask(model, codec, rows["train"], rows["dev"], self.jitter, self.looking)
+
+    def _beginning(self, expressions: Sequence[str]) -> tuple[SeqTR, SeqTRCodec]:
+        """The model to train and its codec."""
+        if self.start is not None and self.start.is_dir():
+            return weights.load(self.start, self.model)
+        vocabulary = Vocabulary.build(expressions)
         model = SeqTR(self.model, len(vocabulary.words))
         if self.start is not None:
             weights.start_from(model, self.start)
@@ -274,9 +282,7 @@ class SeqTRRecipe:
         if self.word_vectors is not None:
             vectors = read_vectors(self.word_vectors, vocabulary, self.model.word_width)
             model.language.words.requires_grad_(False).weight.copy_(torch.from_numpy(vectors))
-        return SeqTRTask(
-            model, SeqTRCodec(self.model, vocabulary), rows["train"], rows["dev"], self.jitter, self.looking
-        )
+        return model, SeqTRCodec(self.model, vocabulary)
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """Prec@0.5 of boxes and mean IoU of masks, as far as they are written, over the gold mentions that have a

@@ -160,14 +160,19 @@ def load_published(config: ALBEFConfig, path: Path) -> tuple[ALBEF, ALBEFCodec]:
 
 
 def start_from(path: Path, student: ALBEF, teacher: ALBEF | None = None) -> None:
-    """Fill a model that is to be fine-tuned, and its momentum copy, from a published file.
+    """Fill a model that is to be fine-tuned, and its momentum copy, from a published file or a folder of ours.
 
     A pre-trained file has no classifier: both keep the one that they have. Without a momentum copy in the file the
-    teacher begins as the student. Positions are resized.
+    teacher begins as the student. Positions of a published file are resized.
 
     Raises:
-        CheckpointError: the file is missing, damaged, or of another model.
+        CheckpointError: it is missing, damaged, or of another model.
     """
+    if path.is_dir():
+        _, tensors = checkpoint.load(path, ALBEFConfig)
+        for model in (student, teacher) if teacher is not None else (student,):
+            _fill(model, tensors, path)
+        return
     published = _read(path, student.config)
     pretrained = any(".bert." in name for name in published)
     if pretrained:
@@ -196,10 +201,15 @@ def load(folder: Path) -> tuple[ALBEF, ALBEFCodec]:
     config, tensors = checkpoint.load(folder, ALBEFConfig)
     with torch.device("meta"):  # shapes only: what is read takes the place of the weights
         model = ALBEF(config)
-    checkpoint.compare_names(tensors, model.state_dict(), str(folder))
-    checkpoint.compare_shapes(tensors, model.state_dict(), str(folder))
-    model.load_state_dict(tensors, assign=True)
+    _fill(model, tensors, folder, assign=True)
     return model.eval(), ALBEFCodec(config, load_tokenizer(config.tokenizer))
+
+
+def _fill(model: ALBEF, tensors: Mapping[str, Tensor], source: Path, *, assign: bool = False) -> None:
+    """Give a model the tensors of a folder of ours; with `assign`, themselves and not copies."""
+    checkpoint.compare_names(tensors, model.state_dict(), str(source))
+    checkpoint.compare_shapes(tensors, model.state_dict(), str(source))
+    model.load_state_dict(tensors, assign=assign)
 
 
 def _read(path: Path, config: ALBEFConfig) -> dict[str, Tensor]:

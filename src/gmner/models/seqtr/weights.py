@@ -205,13 +205,14 @@ def save(folder: Path, model: SeqTR, vocabulary: Vocabulary) -> None:
     (folder / WORDS_FILE).write_text("\n".join(vocabulary.words), encoding="utf-8", newline="\n")
 
 
-def load(folder: Path) -> tuple[SeqTR, SeqTRCodec]:
-    """A model in evaluation mode and its codec, from a folder that `save` wrote.
+def load(folder: Path, settings: SeqTRConfig | None = None) -> tuple[SeqTR, SeqTRCodec]:
+    """A model in evaluation mode and its codec, from a folder that `save` wrote; `settings` replace its own.
 
     Raises:
         CheckpointError: the folder is missing or damaged, or its files don't fit each other.
     """
     config, tensors = checkpoint.load(folder, SeqTRConfig)
+    config = config if settings is None else settings
     try:
         vocabulary = Vocabulary(tuple((folder / WORDS_FILE).read_text(encoding="utf-8").split("\n")))
     except (OSError, UnicodeDecodeError) as error:
