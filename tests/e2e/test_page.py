@@ -105,6 +105,14 @@ def test_a_post_is_shown_linked_and_downloaded(page: Any, tmp_path: Path) -> Non
     assert [annotation["area"] for annotation in coco["annotations"]] == sums  # the page reads COCO's codes as we do
     labelme = json.loads(files["labelme"].read_text(encoding="utf-8"))
     assert (labelme["imageWidth"], labelme["imageHeight"]) == tuple(row["image_size"])
+    drawn = [shape for shape in labelme["shapes"] if shape["shape_type"] == "mask"]
+    for shape, mask in zip(drawn, masks, strict=True):
+        with Image.open(io.BytesIO(from_base64(shape["mask"]))) as bitmap:
+            assert bitmap.mode == "L"  # labelme takes the array as it is
+            (left, top), (right, bottom) = shape["points"]
+            whole = decode_mask(Mask(tuple(mask["size"]), mask["counts"]))
+            np.testing.assert_array_equal(np.asarray(bitmap) > 0, whole[top : bottom + 1, left : right + 1])
+            assert whole.sum() == (np.asarray(bitmap) > 0).sum()
     assert files["png"].read_bytes().startswith(b"\x89PNG")
 
 

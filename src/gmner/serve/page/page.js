@@ -187,7 +187,7 @@ $("downloads").addEventListener("click", async (event) => {
   const stem = name.replace(/\.[^.]*$/, ""), json = (value) => new Blob([JSON.stringify(value, null, 1)], { type: "application/json" });
   if (format === "json") save(json({ ...row, entities: shown().map(({ number, ...entity }) => entity) }), `${stem}.json`);
   if (format === "coco") save(json(toCoco(row, shown(), name)), `${stem}.coco.json`);
-  if (format === "labelme") save(json(toLabelme(row, shown(), name, await upright(looked))), `${stem}.labelme.json`);
+  if (format === "labelme") save(json(await toLabelme(row, shown(), name, await upright(looked))), `${stem}.labelme.json`);
   if (format === "png") overlay().toBlob((blob) => save(blob, `${stem}.overlay.png`), "image/png");
 });
 
@@ -222,13 +222,6 @@ async function upright(file) {
   [canvas.width, canvas.height] = [picture.width, picture.height];
   canvas.getContext("2d").drawImage(picture, 0, 0);
   return canvas.toDataURL(file.type === "image/jpeg" ? "image/jpeg" : "image/png", 0.95).split(",")[1];
-}
-
-async function base64(file) {
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
-  return btoa(text);
 }
 
 function save(blob, name) {
