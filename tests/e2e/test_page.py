@@ -136,6 +136,15 @@ def test_errors_are_shown_kindly(page: Any, tmp_path: Path) -> None:
     assert "Rome" in page.locator("#reading mark").all_inner_texts()[-1]
 
 
+def test_an_answer_that_is_not_of_the_service_is_told(page: Any) -> None:
+    page.route("**/v1/predict", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+    post(page, "Ada", None)
+    assert page.inner_text("#error") == "The service answered with status 502."
+    page.route("**/v1/predict", lambda route: route.abort())
+    post(page, "Ada", None)
+    assert page.inner_text("#error") == "The service can not be reached."
+
+
 def test_without_a_picture_there_is_text_alone(page: Any) -> None:
     post(page, "Ada Lovelace visits Rome", None)
     assert page.locator("#downloads button:visible").all_inner_texts() == ["JSON"]

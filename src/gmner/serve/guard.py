@@ -89,7 +89,7 @@ class Guard:
         if self.settings.api_key is not None and not _carries(headers, self.settings.api_key):
             return _refuse(401, "the key is missing or wrong", _ASKS_FOR_KEY)
         if self.drain.begun and path not in _TO_THE_END:
-            return _refuse(503, "the service is stopping; ask another one, or come back later")
+            return _refuse(503, "the service is stopping; ask another one, or come back later", kind="stopping")
         longest = _longest(headers)
         if _length(headers) > longest:
             return _refuse(413, _too_long(longest))
@@ -153,8 +153,10 @@ def _length(headers: Headers) -> int:
     return int(stated) if stated.isdecimal() else 0
 
 
-def _refuse(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(schema.problem(KINDS[status], message), status, headers=headers)
+def _refuse(
+    status: int, message: str, headers: dict[str, str] | None = None, *, kind: str | None = None
+) -> JSONResponse:
+    return JSONResponse(schema.problem(kind or KINDS[status], message), status, headers=headers)
 
 
 class JSONLines(logging.Formatter):

@@ -47,8 +47,8 @@ $("post").addEventListener("submit", async (event) => {
   $("status").textContent = "Looking …";
   try {
     const answer = await fetch("v1/predict", { method: "POST", body: post });
-    const told = await answer.json();
-    if (!answer.ok) throw new Error(told.error.message);
+    const told = await answer.json().catch(() => null); // what stands between may answer with a page of its own
+    if (!answer.ok || !told) throw new Error(told?.error.message || `The service answered with status ${answer.status}.`);
     show(told.posts[0], sent);
   } catch (error) {
     $("error").textContent = error instanceof TypeError ? "The service can not be reached." : error.message;
