@@ -202,6 +202,8 @@ def test_the_api_is_described_on_a_page(address: str) -> None:
             rows = page.locator("tbody th").all_inner_texts()
             assert {"posts[].text", "posts[].image", "posts[].entities[].boxes", "error.message", "text"} <= {*rows}
             assert page.evaluate("document.documentElement.scrollWidth") == width
+            within = "[...document.querySelectorAll('th, td')].every((cell) => cell.scrollWidth <= cell.clientWidth)"
+            assert page.evaluate(within)
 
 
 def test_all_of_it_by_keyboard(page: Any) -> None:
