@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from gmner.data.expansions import with_expansions
-from gmner.metrics import evaluate
 from gmner.models.h_index import weights
 from gmner.models.h_index.codec import Encoded, HIndexCodec
 from gmner.models.h_index.config import HIndexConfig
@@ -19,9 +18,10 @@ from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig
 from gmner.training.naming import Learner, Names, Told, named_regions
 from gmner.training.pictures import open_picture
+from gmner.training.predictions import f1_scores, predict
 from gmner.training.recipe import Tested
 from gmner.training.regions import with_regions
-from gmner.types import Example, Prediction
+from gmner.types import Example
 
 
 class Batch(NamedTuple):
@@ -84,10 +84,7 @@ class HIndexTask(Task):
         return loss + self.naming * named
 
     def evaluate(self) -> dict[str, float]:
-        predictions = predict(self.network, self.codec, self.dev)
-        tasks = tasks_of(self.codec.config)
-        scores = evaluate([item.example for item in self.dev], predictions, tasks=tasks)
-        return {f"{task}_f1": 100 * scores[task].f1 for task in tasks}
+        return f1_scores(predict(self.network, self.codec, self.dev), tasks_of(self.codec.config))
 
     def save(self, folder: Path) -> None:
         weights.save(folder, self.network)
@@ -159,9 +156,3 @@ class HIndexRecipe:
 def tasks_of(config: HIndexConfig) -> tuple[str, ...]:
     """What a model of these settings is scored by; the first chooses the epoch."""
     return ("gmner", "mner", "eeg") if config.grounded else ("mner",)
-
-
-def predict(model: HIndex, codec: HIndexCodec, posts: Sequence[Encoded]) -> list[Prediction]:
-    """What an H-Index finds in every post."""
-    found = codec.predict(model, posts)
-    return [Prediction(example=item.example, entities=entities) for item, entities in zip(posts, found, strict=True)]

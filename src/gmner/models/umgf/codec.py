@@ -27,6 +27,11 @@ class Encoded(NamedTuple):
     sentence: Sentence
     views: tuple[View, ...]
 
+    @property
+    def example(self) -> Example:
+        """The post."""
+        return self.sentence.example
+
 
 @dataclass(frozen=True)
 class UMGFCodec:
