@@ -121,26 +121,19 @@ class SeqTRTask(Task):
 
         Whoever learns to look gets the rows of a picture together, so that it is seen once for all of them.
         """
-        return [*self._glances(generator), *self._draws(batch_size, generator)]
-
-    def _glances(self, generator: torch.Generator) -> list[Glance]:
         if self.looking is None:
-            return []
-        pictures = [list(same) for _, same in groupby(self.rows, key=lambda row: id(row.view))]
-        return [
-            Glance([row for rows in some for row in rows])
+            return [*self._draws(torch.randperm(len(self.rows), generator=generator).tolist(), batch_size, generator)]
+        numbered = groupby(range(len(self.rows)), key=lambda index: id(self.rows[index].view))
+        pictures = [list(same) for _, same in numbered]
+        glances = [
+            Glance([self.rows[index] for same in some for index in same])
             for _ in range(self.looking.passes)
             for some in shuffled(pictures, self.looking.pictures, generator)
         ]
+        order = few_at_a_time(pictures, self.looking.together, generator)
+        return [*glances, *self._draws(order, batch_size, generator)]
 
-    def _draws(self, batch_size: int, generator: torch.Generator) -> list[list[Draw]]:
-        order = torch.randperm(len(self.rows), generator=generator).tolist()
-        if self.looking is not None:
-            pictures = [
-                [index for index, _ in same]
-                for _, same in groupby(enumerate(self.rows), key=lambda numbered: id(numbered[1].view))
-            ]
-            order = few_at_a_time(pictures, self.looking.together, generator)
+    def _draws(self, order: list[int], batch_size: int, generator: torch.Generator) -> list[list[Draw]]:
         seeds = torch.randint(2**31, (len(self.rows),), generator=generator).tolist()
         batches: list[list[Draw]] = []
         for start in range(0, len(order), batch_size * CHUNK):
