@@ -208,9 +208,9 @@ def test_knowledge_without_room_is_told(tagger: tuple[Tagger, TaggerCodec], capl
     cut, whole = TaggerRecogniser(model, codec)([Prediction(example=post) for post in posts], [None] * 2)
     assert cut.notes == (LEFT_OUT.format(43),)
     assert whole.notes == ()
-    long = Example(text="a " * 12, knowledge="x " * 50)  # ten words and then five: these leave room for four
+    long = Example(text="a " * 12, knowledge="x " * 50)  # ten words and then four: these leave room for five
     [read] = TaggerRecogniser(model, codec, windows=True)([Prediction(example=long)], [None])
-    assert read.notes == (LONG.format(2), LEFT_OUT.format(46))
+    assert read.notes == (LONG.format(2), LEFT_OUT.format(45))
     recipe = RecogniseRecipe("", model=codec.config)
     recipe.prepare(posts, posts[1:])
     assert [record.getMessage() for record in caplog.records] == [

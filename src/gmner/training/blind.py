@@ -19,7 +19,7 @@ from gmner.models.blind.config import BlindConfig
 from gmner.models.blind.model import Blind, Logits, Names, Posts
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
-from gmner.training.loop import Task, TrainingConfig
+from gmner.training.loop import Task, TrainingConfig, alike, shuffle
 from gmner.training.recipe import Tested
 from gmner.training.temperature import cool, temperature
 from gmner.types import Box, Entity, Example, Prediction
@@ -76,14 +76,8 @@ class BlindTask(Task):
         self.box_weight = box_weight
 
     def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Sample]]:
-        """Shuffled posts, sorted by length within chunks of fifty batches so that little is padded."""
-        order = torch.randperm(len(self.samples), generator=generator).tolist()
-        batches: list[list[Sample]] = []
-        for start in range(0, len(order), batch_size * 50):
-            chunk = [self.samples[index] for index in order[start : start + batch_size * 50]]
-            chunk.sort(key=lambda sample: len(sample.post.pieces))
-            batches += [chunk[first : first + batch_size] for first in range(0, len(chunk), batch_size)]
-        return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+        """Posts of similar length together, in random order."""
+        return alike(shuffle(self.samples, generator), batch_size, lambda sample: len(sample.post.pieces), generator)
 
     def collate(self, batch: list[Sample]) -> Batch:
         boxes = [Box(*box) for box in self.model.boxes.double().tolist()]

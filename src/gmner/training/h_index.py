@@ -15,7 +15,7 @@ from gmner.models.h_index.config import HIndexConfig
 from gmner.models.h_index.model import HIndex, Source, Targets
 from gmner.nn.encoders import load_tokenizer
 from gmner.training.left_out import telling_left_out
-from gmner.training.loop import Task, TrainingConfig
+from gmner.training.loop import Task, TrainingConfig, alike, shuffle
 from gmner.training.naming import Learner, Names, Told, named_regions
 from gmner.training.pictures import open_picture
 from gmner.training.predictions import f1_scores, predict
@@ -62,13 +62,8 @@ class HIndexTask(Task):
 
     def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Told[Encoded]]]:
         """Posts of similar length together, in random order (section 7: buckets by source length)."""
-        order = torch.randperm(len(self.posts), generator=generator).tolist()
-        order.sort(key=lambda index: len(self.posts[index].post.pieces) // 8)
-        batches = [
-            [self.posts[index] for index in order[start : start + batch_size]]
-            for start in range(0, len(order), batch_size)
-        ]
-        return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+        shuffled = shuffle(self.posts, generator)
+        return alike(shuffled, batch_size, lambda told: len(told.post.pieces) // 8, generator, chunk=0)
 
     def collate(self, batch: list[Told[Encoded]]) -> Batch:
         posts = [post for post, _ in batch]

@@ -17,7 +17,7 @@ from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Sentences, Spans, Tagger
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
-from gmner.training.loop import Task, TrainingConfig
+from gmner.training.loop import Task, TrainingConfig, alike, shuffle
 from gmner.training.predictions import f1_scores, predict
 from gmner.training.recipe import Tested
 from gmner.training.temperature import cool, temperature
@@ -59,14 +59,8 @@ class RecogniseTask(Task):
         self.groundable_weight = groundable_weight
 
     def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Encoded]]:
-        """Shuffled sentences, sorted by length within chunks of fifty batches so that little is padded."""
-        order = torch.randperm(len(self.sentences), generator=generator).tolist()
-        batches: list[list[Encoded]] = []
-        for start in range(0, len(order), batch_size * 50):
-            chunk = [self.sentences[index] for index in order[start : start + batch_size * 50]]
-            chunk.sort(key=lambda item: len(item.pieces))
-            batches += [chunk[first : first + batch_size] for first in range(0, len(chunk), batch_size)]
-        return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+        """Sentences of similar length together, in random order."""
+        return alike(shuffle(self.sentences, generator), batch_size, lambda item: len(item.pieces), generator)
 
     def collate(self, batch: list[Encoded]) -> Batch:
         spans = self.codec.spans([gold_spans(item) for item in batch])

@@ -26,7 +26,7 @@ from gmner.models.seqtr.model import Pairs, SeqTR
 from gmner.models.seqtr.outline import sample_outline
 from gmner.models.seqtr.predictor import SeqTRGrounder
 from gmner.models.seqtr.text import Vocabulary, read_vectors
-from gmner.training.loop import Task, TrainingConfig, shuffled
+from gmner.training.loop import Task, TrainingConfig, alike, shuffled
 from gmner.training.pictures import open_picture
 from gmner.training.pointing import Looking, coverage, few_at_a_time, pointing_loss, shares, words_loss
 from gmner.training.recipe import Tested
@@ -135,12 +135,8 @@ class SeqTRTask(Task):
 
     def _draws(self, order: list[int], batch_size: int, generator: torch.Generator) -> list[list[Draw]]:
         seeds = torch.randint(2**31, (len(self.rows),), generator=generator).tolist()
-        batches: list[list[Draw]] = []
-        for start in range(0, len(order), batch_size * CHUNK):
-            chunk = [Draw(self.rows[index], seeds[index]) for index in order[start : start + batch_size * CHUNK]]
-            chunk.sort(key=lambda draw: draw.row.view.frame.seen[0] / draw.row.view.frame.seen[1])
-            batches += [chunk[first : first + batch_size] for first in range(0, len(chunk), batch_size)]
-        return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+        draws = [Draw(self.rows[index], seeds[index]) for index in order]
+        return alike(draws, batch_size, _shape, generator, CHUNK)
 
     def collate(self, batch: Glance | list[Draw]) -> Regions | Batch:
         return self._look(batch.rows) if isinstance(batch, Glance) else self._ask(batch)
@@ -302,6 +298,12 @@ class SeqTRRecipe:
                 view = codec.view(picture)
                 rows += [Row(reference, view) for reference in found]
         return rows
+
+
+def _shape(draw: Draw) -> float:
+    """Width by height of what is seen."""
+    width, height = draw.row.view.frame.seen
+    return width / height
 
 
 def _by_view(views: Sequence[View], expressions: Sequence[str]) -> tuple[list[View], list[list[str]]]:
