@@ -17,6 +17,7 @@ from gmner.models.blind.boxes import choose_boxes, overlapping, relative_boxes
 from gmner.models.blind.codec import BlindCodec, Encoded, answered
 from gmner.models.blind.config import BlindConfig
 from gmner.models.blind.model import Blind, Logits, Names, Posts
+from gmner.nn.batching import moved
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, alike, shuffle
@@ -209,7 +210,7 @@ def judge(model: Blind, codec: BlindCodec, examples: Sequence[Example], batch_si
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
         posts, names = codec.batch([sample.post for sample in batch])
-        logits = model(posts.to(model.device), names.to(model.device))
+        logits = model(moved(posts, model.device), moved(names, model.device))
         found.append(Judged(Logits(*(tensor.cpu() for tensor in logits)), *truth(batch, boxes)))
     return Judged(
         Logits(torch.cat([one.logits.visible for one in found]), torch.cat([one.logits.hits for one in found])),

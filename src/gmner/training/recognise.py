@@ -15,6 +15,7 @@ from gmner.models.tagger import weights
 from gmner.models.tagger.codec import Encoded, TaggerCodec, gold_spans
 from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Sentences, Spans, Tagger
+from gmner.nn.batching import moved
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, alike, shuffle
@@ -183,8 +184,8 @@ def groundable_logits(
     named = [item for item in posts if gold_spans(item)]
     for start in range(0, len(named), batch_size):
         batch = named[start : start + batch_size]
-        sentences = codec.batch(batch).to(model.device)
-        spans = codec.spans([gold_spans(item) for item in batch]).to(model.device)
+        sentences = moved(codec.batch(batch), model.device)
+        spans = moved(codec.spans([gold_spans(item) for item in batch]), model.device)
         logits.append(model.groundable(model(sentences), sentences.words, spans).cpu())
         visible.append(_visible(batch))
     return torch.cat(logits), torch.cat(visible)

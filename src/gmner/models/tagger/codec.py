@@ -11,6 +11,7 @@ from torch import Tensor
 from gmner.errors import TextError
 from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Sentences, Spans, Tagger
+from gmner.nn.batching import moved
 from gmner.nn.encoders import word_pieces
 from gmner.tagging import TokenSpan, read_bio, to_entity, to_token_span, word_offsets, word_shape, write_bio
 from gmner.types import ENTITY_TYPES, Entity, Example
@@ -152,7 +153,7 @@ class TaggerCodec:
         return [tuple(sorted(entities, key=lambda entity: entity.start or 0)) for entities in found]
 
     def _predict(self, model: Tagger, encoded: list[Encoded]) -> list[tuple[Entity, ...]]:
-        batch = self.batch(encoded).to(model.device)
+        batch = moved(self.batch(encoded), model.device)
         if not batch.words.shape[1]:
             return [()] * len(encoded)
         words = model(batch)
@@ -162,7 +163,7 @@ class TaggerCodec:
         spans = [read_bio([self.config.tags[column] for column in path]) for path in paths]
         groundable: list[float] | None = None
         if model.groundable is not None and any(spans):
-            logits = model.groundable(words, batch.words, self.spans(spans).to(model.device))
+            logits = model.groundable(words, batch.words, moved(self.spans(spans), model.device))
             groundable = logits.sigmoid().tolist()
         probabilities = iter(groundable or [])
         results = []

@@ -14,7 +14,7 @@ from gmner.image import Picture
 from gmner.models.umt.config import LABELS, SPAN_LABELS, UMTConfig, span_label
 from gmner.models.umt.model import UMT, Labels, Posts, fusion_feature
 from gmner.models.umt.pixels import random_piece
-from gmner.nn.batching import in_batches
+from gmner.nn.batching import in_batches, moved
 from gmner.nn.imagenet import SIDE, View, middle, normalise
 from gmner.nn.piece_labels import PieceLabels, Sentence
 from gmner.types import Entity, Example
@@ -104,7 +104,7 @@ class UMTCodec:
         """
 
         def compute(batch: list[Encoded]) -> list[tuple[Entity, ...]]:
-            posts = self.batch(batch).to(model.device)
+            posts = moved(self.batch(batch), model.device)
             sentences = [item.sentence for item in batch]
             emissions = model(posts).emissions
             return PIECES.decode(model.crf, emissions, posts.attention, sentences, released=self.config.released)
@@ -117,7 +117,7 @@ class UMTCodec:
         length = self.config.window if self.config.fusion == "flat" else None
 
         def compute(batch: list[Encoded]) -> Tensor:
-            posts = self.batch(batch, length).to(model.device)
+            posts = moved(self.batch(batch, length), model.device)
             return fusion_feature(model(posts).fused, posts.attention, self.config.fusion).cpu()
 
         rows = in_batches(encoded, batch_size, _length, compute)
