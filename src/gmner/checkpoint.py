@@ -143,8 +143,8 @@ def compare_shapes(given: "Mapping[str, torch.Tensor]", expected: "Mapping[str, 
         )
 
 
-def fill(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", what: str) -> None:
-    """Give a model the tensors of `what`, all of its own and no others.
+def fill(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", what: str, *, assign: bool = False) -> None:
+    """Give a model the tensors of `what`, all of its own and no others; with `assign`, themselves and not copies.
 
     Raises:
         CheckpointError: names or shapes are not those of the model.
@@ -152,4 +152,4 @@ def fill(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", what: str) -
     own = model.state_dict()
     compare_names(tensors, own, what)
     compare_shapes(tensors, own, what)
-    model.load_state_dict(dict(tensors))
+    model.load_state_dict(dict(tensors), assign=assign)

@@ -401,7 +401,7 @@ def test_published_files_are_loaded_whole_or_not_at_all(tmp_path: Path, parts: U
         load(lambda network, vision: vision.pop("resnet.layer1.0.bn2.running_var"))
     with pytest.raises(CheckpointError, match=r"also holds resnet.head \(1\)"):
         load(lambda network, vision: vision.update({"resnet.head": torch.zeros(1)}))
-    with pytest.raises(CheckpointError, match=r"of another size .*gate.bias"):
+    with pytest.raises(CheckpointError, match=r"other shapes: gate.bias \(9,\) for"):
         load(lambda network, vision: network.update({"gate.bias": torch.zeros(9)}))
 
 

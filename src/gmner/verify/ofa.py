@@ -98,7 +98,7 @@ def network(fixture: Fixture) -> OFA:
         decoder_entangled=not stated["disable_entangle"],
     )
     model = OFA(config)
-    load_weights(model, from_published(fixture.under("weight/"), model.state_dict()))
+    load_weights(model, from_published(fixture.under("weight/"), model.state_dict()), str(fixture.path))
     return model.eval()
 
 
