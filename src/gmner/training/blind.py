@@ -20,7 +20,7 @@ from gmner.models.blind.model import Blind, Logits, Names, Posts
 from gmner.nn.batching import moved
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
-from gmner.training.loop import Task, TrainingConfig, alike, shuffle
+from gmner.training.loop import Task, TrainingConfig, alike, freeze, shuffle
 from gmner.training.recipe import Tested
 from gmner.training.temperature import cool, temperature
 from gmner.types import Box, Entity, Example, Prediction
@@ -149,9 +149,7 @@ class BlindRecipe:
             )
         torch.manual_seed(self.training.seed)
         model = Blind(self.model, load_encoder(self.model.encoder))
-        for name, parameter in model.named_parameters():
-            if any(name.startswith(prefix) for prefix in self.frozen):
-                parameter.requires_grad = False
+        freeze(model, self.frozen)
         boxes = choose_boxes(regions, self.model.boxes)
         shares = overlapping(regions, [Box(*box) for box in boxes.tolist()]).mean(0)
         model.set_boxes(torch.from_numpy(boxes), torch.from_numpy(shares))

@@ -151,6 +151,13 @@ class Task(nn.Module):
         """Put the last touches to the trained model, and write it into `folder`."""
 
 
+def freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
+    """Parameters whose names start with one of the prefixes are not trained."""
+    for name, parameter in model.named_parameters():
+        if name.startswith(prefixes):
+            parameter.requires_grad_(False)
+
+
 def shuffle(items: Sequence[T], generator: torch.Generator) -> list[T]:
     """`items` in a random order."""
     return [items[index] for index in torch.randperm(len(items), generator=generator).tolist()]

@@ -18,7 +18,7 @@ from gmner.models.tagger.model import Sentences, Spans, Tagger
 from gmner.nn.batching import moved
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
-from gmner.training.loop import Task, TrainingConfig, alike, shuffle
+from gmner.training.loop import Task, TrainingConfig, alike, freeze, shuffle
 from gmner.training.predictions import f1_scores, predict
 from gmner.training.recipe import Tested
 from gmner.training.temperature import cool, temperature
@@ -127,9 +127,7 @@ class RecogniseRecipe:
             )
         torch.manual_seed(self.training.seed)
         model = Tagger(self.model, load_encoder(self.model.encoder))
-        for name, parameter in model.named_parameters():
-            if any(name.startswith(prefix) for prefix in self.frozen):
-                parameter.requires_grad = False
+        freeze(model, self.frozen)
         codec = TaggerCodec(self.model, load_tokenizer(self.model.encoder))
         encoded, scored = (telling_left_out(codec.encode(posts)) for posts in (train, dev))
         return RecogniseTask(model, codec, encoded, scored, self.groundable_weight)
