@@ -138,7 +138,7 @@ def compare_shapes(given: "Mapping[str, torch.Tensor]", expected: "Mapping[str, 
         raise CheckpointError(
             f"the checkpoint of {what} has other shapes: {', '.join(wrong[:5])}"
             f"{' ...' if len(wrong) > 5 else ''} ({len(wrong)})",
-            allowed="weights have the sizes that the settings say",
+            allowed="weights have the sizes that settings and vocabulary say",
             todo="give the settings that the checkpoint was made with",
         )
 
