@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from gmner.batch.journal import Journal, sync
 from gmner.batch.manifest import describe
+from gmner.batch.openers import opened_ahead
 from gmner.batch.share import ERROR, ROW, Share
 from gmner.batch.source import Source, said
 from gmner.batch.summary import Summary
@@ -30,6 +31,7 @@ def predict_file(
     *,
     settings: Mapping[str, Any] | None = None,
     processes: int = 1,
+    openers: int = 0,
     batch_size: int = BATCH_SIZE,
     restart: bool = False,
     progress: bool = True,
@@ -47,17 +49,28 @@ def predict_file(
 
     One batch is in flight at a time: so many posts are in memory, and are computed again after a kill. With several
     `processes`, each of which holds a system that it has made itself, a batch is dealt out to them in shares; `make`
-    is then pickled. `progress` shows a bar on stderr, if that is a terminal; `say` is told where a run goes on.
+    is then pickled. With `openers`, so many processes open the pictures of the next batches while the system, in this
+    process, works on one (`batch.openers`). `progress` shows a bar on stderr, if that is a terminal; `say` is told
+    where a run goes on.
 
     Raises:
         DataError: there is no such source, the target can not be written or is the source, or there is an unfinished
             output that is not of this run.
-        ConfigError: a number of processes or posts that is not positive, or one that `source.rows` raises.
+        ConfigError: a number of processes, posts or openers that can not be, openers for several processes, or one that
+            `source.rows` raises.
         FailureError: the system fails whatever it is given; what was done before is kept.
     """
-    for name, number in (("processes", processes), ("batch size", batch_size)):
-        if number < 1:
-            raise ConfigError(f"a number of {name} of {number}", allowed="it is 1 or more", todo="give a higher one")
+    for name, number, least in (("processes", processes, 1), ("batch size", batch_size, 1), ("openers", openers, 0)):
+        if number < least:
+            raise ConfigError(
+                f"a number of {name} of {number}", allowed=f"it is {least} or more", todo="give a higher one"
+            )
+    if openers and processes > 1:
+        raise ConfigError(
+            f"openers for {processes} processes",
+            allowed="several processes open their pictures themselves; openers work for one",
+            todo="use one process (--processes 1), or no openers",
+        )
     refuse_folder(target)
     errors_file = target.with_name(f"{target.stem}.errors.jsonl")
     journal_file = target.with_name(f"{target.name}.unfinished")
@@ -73,7 +86,10 @@ def predict_file(
             bar = stack.enter_context(progress_bar("posts", shown=progress))
             task = bar.add_task(source.path.name, total=None if bar.disable else source.count(), completed=done)
             if processes == 1:
-                outcomes = in_this_process(make, reader.shares(batch_size))
+                shares: Iterator[Share] = reader.shares(batch_size)
+                if openers:
+                    shares = stack.enter_context(contextlib.closing(opened_ahead(shares, openers)))
+                outcomes = in_this_process(make, shares)
             else:
                 size = max(1, batch_size // (2 * processes))  # two for each: no process waits for the others
                 outcomes = in_processes(make, reader.shares(size), processes, max(1, batch_size // size))

@@ -1,15 +1,18 @@
 """One share of rows through a system: the function that every way of running calls, here or on another machine."""
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import numpy as np
 
 from gmner.batch.source import Source
 from gmner.data.jsonl import record_line
 from gmner.data.rows import GivenRow, example_from_row, row_from_prediction
 from gmner.errors import FailureError, GmnerError
+from gmner.image import Picture
 from gmner.systems.system import System
 from gmner.types import Example, Prediction
 
@@ -30,11 +33,15 @@ class Outcome(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Some rows of `source`, whose predictions are for an output in `folder`."""
+    """Some rows of `source`, whose predictions are for an output in `folder`.
+
+    `pictures` are those that are open already, by their paths as the rows have them.
+    """
 
     source: Source
     folder: Path
     rows: Sequence[GivenRow]
+    pictures: Mapping[str, Picture] = {}
 
 
 def predict_share(system: System, share: Share) -> Outcome:
@@ -42,7 +49,7 @@ def predict_share(system: System, share: Share) -> Outcome:
 
     Rows that can not be read, and posts that the system refuses or on which it fails, are errors.
     """
-    posts = [_post(row, share.source) for row in share.rows]
+    posts = [_post(row, share) for row in share.rows]
     results = iter(attempt_isolated(system.attempt, [post for post in posts if isinstance(post, Example)]))
     finished = [post if isinstance(post, GmnerError) else next(results) for post in posts]
     entries = [_entry(row, result, share) for row, result in zip(share.rows, finished, strict=True)]
@@ -76,11 +83,14 @@ def failure(share: Share, reason: str) -> Outcome:
     return Outcome(entries, predicted=0, failed=len(entries))
 
 
-def _post(row: GivenRow, source: Source) -> Example | GmnerError:
+def _post(row: GivenRow, share: Share) -> Example | GmnerError:
     if isinstance(row.row, GmnerError):
         return row.row
     try:
-        return source.with_picture(example_from_row(row.row, f"{source.path}:{row.number}"))
+        post = example_from_row(row.row, f"{share.source.path}:{row.number}")
+        if isinstance(post.image, str) and (picture := share.pictures.get(post.image)) is not None:
+            return replace(post, image=picture)
+        return share.source.with_picture(post)
     except GmnerError as error:
         return error
 
@@ -102,7 +112,7 @@ def _failure(reason: str) -> FailureError:
 def _entry(row: GivenRow, result: Prediction | GmnerError, share: Share) -> bytes:
     if isinstance(result, GmnerError):
         return _error(row, result, share)
-    if isinstance(result.example.image, bytes) and isinstance(row.row, dict):  # a picture from elsewhere
+    if isinstance(result.example.image, bytes | np.ndarray) and isinstance(row.row, dict):  # it was opened or fetched
         result = replace(result, example=replace(result.example, image=row.row["image"]))
     try:
         return record_line({ROW: row_from_prediction(result, share.folder)}).encode()

@@ -6,15 +6,14 @@ a share of rows goes in through a pipe, an `Outcome` comes out.
 
 import contextlib
 import json
-import multiprocessing
 import os
-import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final, cast
 
+from gmner.batch.child import Child
 from gmner.batch.share import ERROR, Outcome, Share, failure, predict_share
 from gmner.errors import FailureError, GmnerError
 from gmner.systems.system import System
@@ -67,7 +66,7 @@ def in_processes(
                     idle.append(workers[-1])
                 idle.pop().begin(given + len(taken), share)
                 taken.append((share, None))
-            busy = {worker.pipe: worker for worker in workers if worker.number is not None}
+            busy = {worker.child.pipe: worker for worker in workers if worker.number is not None}
             if not busy:
                 return
             for pipe in wait(list(busy)):
@@ -105,7 +104,7 @@ def while_it_works(outcomes: Iterator[tuple[Share, Outcome]]) -> Iterator[tuple[
 
 
 class Worker:
-    """One process that holds a system, and this end of the pipe to it. A process that dies is replaced."""
+    """One process that holds a system. A process that dies is replaced."""
 
     def __init__(self, make: Callable[[], System], threads: int) -> None:
         self._arguments = make, threads
@@ -130,17 +129,10 @@ class Worker:
         return outcome
 
     def stop(self) -> None:
-        self.pipe.close()
-        self._process.terminate()
-        self._process.join()
+        self.child.stop()
 
     def _start(self) -> None:
-        # Fresh processes: a copy of one that has threads may hang.
-        context = multiprocessing.get_context("spawn")
-        self.pipe, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(*self._arguments, other), daemon=True)
-        self._process.start()
-        other.close()  # so that the end of the process is the end of the pipe
+        self.child = Child(_serve, *self._arguments)
         self._ready, self._dead = False, False
 
     def _send(self, share: Share) -> None:
@@ -148,21 +140,21 @@ class Worker:
             self.stop()
             self._start()
         with contextlib.suppress(ConnectionError):  # it died; receiving says so
-            self.pipe.send(share)
+            self.child.pipe.send(share)
 
     def _receive(self) -> Outcome | None:
         """What it answers to what was sent; None if it died."""
         try:
-            answer = self.pipe.recv()
+            answer = self.child.pipe.recv()
             if answer is None:  # the system is loaded
                 self._ready = True
-                answer = self.pipe.recv()
+                answer = self.child.pipe.recv()
         except (EOFError, ConnectionError):
             self._dead = True
             if self._ready:
                 return None
             raise FailureError(
-                f"a process that was to hold the system ended while it loaded it ({self._ending()})",
+                f"a process that was to hold the system ended while it loaded it ({self.child.ending()})",
                 allowed="every process needs the memory of one system",
                 todo="run fewer (--processes), or mend the system",
             ) from None
@@ -176,24 +168,18 @@ class Worker:
         for row in self._share.rows:
             single = self._share._replace(rows=[row])
             self._send(single)
-            outcomes.append(self._receive() or failure(single, f"its process ended ({self._ending()})"))
+            outcomes.append(self._receive() or failure(single, f"its process ended ({self.child.ending()})"))
         return Outcome(
             list(chain.from_iterable(outcome.entries for outcome in outcomes)),
             sum(outcome.predicted for outcome in outcomes),
             sum(outcome.failed for outcome in outcomes),
         )
 
-    def _ending(self) -> str:
-        self._process.join()
-        code = self._process.exitcode or 0
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
 
 def _serve(make: Callable[[], System], threads: int, pipe: "Connection[Any, Any]") -> None:
     """What a process does: make the system, then answer shares until the other end of the pipe is gone."""
     for variable in _THREADS:  # read by torch and OpenCV when they are loaded, which `make` does
         os.environ.setdefault(variable, str(threads))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run that started it is interrupted, and ends it
     try:
         system = make()
     except GmnerError as error:

@@ -55,6 +55,10 @@ def predict(
         int | None,
         typer.Option(min=1, help=f"Processes that hold the system each, for a file of posts ({_PROCESSES})."),
     ] = None,
+    openers: Annotated[
+        int,
+        typer.Option(min=0, help="Processes that open pictures ahead of one that predicts, for a system on a GPU."),
+    ] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Posts in flight, and so computed again after a kill.")] = 32,
     restart: Annotated[bool, typer.Option("--restart", help="Drop what an unfinished run has done.")] = False,
     engine: Annotated[Engine, typer.Option(help="Processes of this computer, or Ray's actors on many.")] = Engine.LOCAL,
@@ -95,13 +99,21 @@ def predict(
         )
     of_ray = {"--actors": actors, "--cpus": cpus, "--gpus": gpus, "--shard-size": shard_size, "--address": address}
     if source is None:
-        idle = {"--output": target, "--split": split, "--images": images, "--restart": restart, **of_ray}
+        idle = {
+            "--output": target,
+            "--split": split,
+            "--images": images,
+            "--restart": restart,
+            "--openers": openers,
+            **of_ray,
+        }
         _refuse(idle, "with --text", "one post takes --image, --json and --show")
     else:
         idle = {"--image": image, "--json": as_json, "--show": picture}
         _refuse(idle, "with --input", "a file of posts takes --output and what says how it is read and run")
     if engine is Engine.RAY:
         _refuse({"--processes": processes}, "with --engine ray", "the number of Ray's actors is --actors")
+        _refuse({"--openers": openers}, "with --engine ray", "Ray's actors open their pictures themselves")
     else:
         _refuse(of_ray, "without --engine ray", "processes of this computer are counted by --processes")
     if source is not None and target is None:
@@ -141,7 +153,8 @@ def predict(
     else:
         from gmner.batch.files import predict_file
 
-        summary = predict_file(make, posts, output, processes=processes or _PROCESSES, **choices)
+        processes = processes or (1 if openers else _PROCESSES)
+        summary = predict_file(make, posts, output, processes=processes, openers=openers, **choices)
     typer.echo(f"{summary}", err=True)
     if not summary.posts and not summary.errors:
         typer.echo(no_posts(source), err=True)
