@@ -219,7 +219,7 @@ def main() -> None:
         odds = 1.0
         for split in ("dev", "test"):
             posts = splits[split]
-            judged = codec.predict(model, posts, [post.entities or () for post in posts])
+            judged = codec.predict(model, codec.encode(posts, [post.entities or () for post in posts]))
             odds = odds_from(posts, judged) if split == "dev" else odds
             gold_rows[f"{split}, the reader's boxes"].append(gold_row(posts, judged))
             gold_rows[f"{split}, constant box of the type"].append(
@@ -228,7 +228,7 @@ def main() -> None:
         gold = splits["test"]
         found = {prediction.id: prediction.entities for prediction in read_predictions(recognised)}
         named = [replace(post, entities=found[post.id]) for post in gold]
-        judged = codec.predict(model, named, [post.entities or () for post in named])
+        judged = codec.predict(model, codec.encode(named, [post.entities or () for post in named]))
         for name, predictions in variants(gold, named, judged, typed, odds).items():
             reports[name].append(
                 {protocol: evaluate(gold, predictions, protocol=protocol) for protocol in ("span", "riveg")}

@@ -37,7 +37,7 @@ def main(sentences: int) -> None:
             torch.set_num_threads(threads)
             begun = time.perf_counter()
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                codec.predict(model, posts, size)
+                codec.predict(model, codec.encode(posts), size)
             if round_:  # the first round warms up
                 rates[setting].append(words / (time.perf_counter() - begun))
     base = statistics.median(rates[1, 32, False])

@@ -138,13 +138,13 @@ def compare_shapes(given: "Mapping[str, torch.Tensor]", expected: "Mapping[str, 
         raise CheckpointError(
             f"the checkpoint of {what} has other shapes: {', '.join(wrong[:5])}"
             f"{' ...' if len(wrong) > 5 else ''} ({len(wrong)})",
-            allowed="weights have the sizes that the settings say",
+            allowed="weights have the sizes that settings and vocabulary say",
             todo="give the settings that the checkpoint was made with",
         )
 
 
-def fill(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", what: str) -> None:
-    """Give a model the tensors of `what`, all of its own and no others.
+def fill(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", what: str, *, assign: bool = False) -> None:
+    """Give a model the tensors of `what`, all of its own and no others; with `assign`, themselves and not copies.
 
     Raises:
         CheckpointError: names or shapes are not those of the model.
@@ -152,4 +152,4 @@ def fill(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", what: str) -
     own = model.state_dict()
     compare_names(tensors, own, what)
     compare_shapes(tensors, own, what)
-    model.load_state_dict(dict(tensors))
+    model.load_state_dict(dict(tensors), assign=assign)

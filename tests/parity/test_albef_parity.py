@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from tests.parity.changed import changed, past
 from tests.shared import SHARED, needs_shared
 
 from gmner.errors import CheckpointError
@@ -18,13 +17,6 @@ FOLDER = Path(SHARED or "") / "fixtures" / "albef"
 FILE = FOLDER / "albef_ve_small.safetensors"
 OUTPUTS = 28
 TEXTS = 27
-
-
-def write(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
-    """The fixture's file with other tensors."""
-    with safe_open(FILE, "pt") as file:
-        save_file(tensors, path, file.metadata())
-    return path
 
 
 @needs_shared
@@ -54,12 +46,10 @@ def test_albef_fixture() -> None:
     ],
 )
 def test_a_changed_weight_fails_where_it_is_first_used(tmp_path: Path, weight: str, first: str) -> None:
-    tensors = dict(read_fixture(FILE).tensors)
-    changed = tensors[f"weight/{weight}"].clone()
-    changed.view(-1)[:3] += 0.5
-    tensors[f"weight/{weight}"] = changed
-    result = verify("albef", write(tmp_path / "changed.safetensors", tensors))
-    assert first in [comparison.output for comparison in result.comparisons if not comparison.within]
+    tensor = read_fixture(FILE)[f"weight/{weight}"].clone()
+    tensor.view(-1)[:3] += 0.5
+    path = changed(FILE, tmp_path / "changed.safetensors", {f"weight/{weight}": tensor})
+    assert first in past(verify("albef", path))
 
 
 @needs_shared
@@ -96,13 +86,11 @@ def test_the_momentum_copy_goes_to_ours_and_back() -> None:
     ],
 )
 def test_missing_and_alien_weights_are_named(tmp_path: Path, absent: str | None, alien: str | None, match: str) -> None:
-    tensors = dict(read_fixture(FILE).tensors)
+    changes: dict[str, torch.Tensor | None] = {f"weight/{alien}": torch.zeros(1)} if alien else {}
     if absent:
-        del tensors[f"weight/{absent}"]
-    if alien:
-        tensors[f"weight/{alien}"] = torch.zeros(1)
+        changes[f"weight/{absent}"] = None
     with pytest.raises(CheckpointError, match=match):
-        verify("albef", write(tmp_path / "changed.safetensors", tensors))
+        verify("albef", changed(FILE, tmp_path / "changed.safetensors", changes))
 
 
 @needs_shared

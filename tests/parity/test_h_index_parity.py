@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from tests.parity.changed import changed, past
 from tests.shared import SHARED, needs_shared
 
 from gmner.errors import CheckpointError
@@ -18,13 +17,6 @@ FOLDER = Path(SHARED or "") / "fixtures" / "hindex"
 FILE = FOLDER / "hindex_small.safetensors"
 OUTPUTS = 21
 CASES = {"grouping_cases.json": 539, "preprocess_cases.json": 84}
-
-
-def write(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
-    """The fixture's file with other tensors."""
-    with safe_open(FILE, "pt") as file:
-        save_file(tensors, path, file.metadata())
-    return path
 
 
 @needs_shared
@@ -52,13 +44,11 @@ def test_h_index_fixture() -> None:
     ],
 )
 def test_a_changed_weight_fails_where_it_is_first_used(tmp_path: Path, weight: str, first: str) -> None:
-    tensors = dict(read_fixture(FILE).tensors)
-    changed = tensors[f"weight/seq2seq_model.{weight}"].clone()
-    part = changed.view(-1)[: 5 * 64]
+    name = f"weight/seq2seq_model.{weight}"
+    tensor = read_fixture(FILE)[name].clone()
+    part = tensor.view(-1)[: 5 * 64]
     part += torch.arange(len(part)) % 7 * 0.1  # a norm would not see the same number everywhere
-    tensors[f"weight/seq2seq_model.{weight}"] = changed
-    result = verify("h_index", write(tmp_path / "changed.safetensors", tensors))
-    assert first in [comparison.output for comparison in result.comparisons if not comparison.within]
+    assert first in past(verify("h_index", changed(FILE, tmp_path / "changed.safetensors", {name: tensor})))
 
 
 @needs_shared

@@ -1,17 +1,16 @@
 """The released MQSPN against the tensors of the authors' code (fixtures/mqspn)."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
+from tests.parity.changed import changed, past
 from tests.shared import SHARED, needs_shared
 
 from gmner.errors import CheckpointError, UnknownNameError
 from gmner.models.mqspn.weights import DEAD, from_published, live, to_published
-from gmner.verify import Verification, verify
+from gmner.verify import verify
 from gmner.verify.fixture import read_fixture
 from gmner.verify.mqspn import network, posts
 
@@ -21,17 +20,6 @@ OPTIONS = FOLDER / "forward_options.safetensors"
 
 COMPARED = {"data": 36, "decode": 10, "forward": 527, "forward_options": 17, "match_loss": 62, "optim": 3, "score": 2}
 """How much of each file is compared. `forward` holds 465 norms of gradients in its metadata."""
-
-
-def changed(source: Path, target: Path, tensors: Mapping[str, torch.Tensor]) -> Verification:
-    """What is found where some tensors of a fixture are others."""
-    with safe_open(source, "pt") as file:
-        save_file({**read_fixture(source).tensors, **tensors}, target, file.metadata())
-    return verify("mqspn", target)
-
-
-def past(result: Verification) -> set[str]:
-    return {comparison.output for comparison in result.comparisons if not comparison.within}
 
 
 @needs_shared
@@ -64,7 +52,8 @@ def test_fixture(name: str) -> None:
 def test_a_changed_weight_fails_where_it_is_used(tmp_path: Path, weight: str, first: str) -> None:
     tensor = read_fixture(FORWARD)[f"weight/{weight}"].clone()
     tensor.view(-1)[:5] += 0.5
-    assert first in past(changed(FORWARD, tmp_path / "changed.safetensors", {f"weight/{weight}": tensor}))
+    path = changed(FORWARD, tmp_path / "changed.safetensors", {f"weight/{weight}": tensor})
+    assert first in past(verify("mqspn", path))
 
 
 @needs_shared

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from tests.parity.changed import changed, past
 from tests.shared import SHARED, needs_shared
 
 from gmner.errors import CheckpointError
@@ -21,14 +20,6 @@ FILE = FOLDER / "seqtr_small.safetensors"
 OUTPUTS = 30
 CASES = {"geometry.json": 84, "polygon_sampling.json": 28, "text.json": 29}
 MODES: tuple[Mode, ...] = ("boxes", "masks", "both")
-
-
-def changed(path: Path, changes: dict[str, torch.Tensor | None]) -> Path:
-    """The fixture's file with other tensors, or without some."""
-    tensors = {name: t for name, t in (dict(read_fixture(FILE).tensors) | changes).items() if t is not None}
-    with safe_open(FILE, "pt") as file:
-        save_file(tensors, path, file.metadata())
-    return path
 
 
 @needs_shared
@@ -63,8 +54,8 @@ def test_seqtr_fixture() -> None:
 def test_a_changed_weight_fails_where_it_is_first_used(tmp_path: Path, weight: str, first: str) -> None:
     tensor = read_fixture(FILE)[f"weight/{weight}"].clone()
     tensor.view(-1)[-200:] += 0.5
-    result = verify("seqtr", changed(tmp_path / "changed.safetensors", {f"weight/{weight}": tensor}))
-    assert first in [comparison.output for comparison in result.comparisons if not comparison.within]
+    path = changed(FILE, tmp_path / "changed.safetensors", {f"weight/{weight}": tensor})
+    assert first in past(verify("seqtr", path))
 
 
 @needs_shared
@@ -86,7 +77,7 @@ def test_published_names_go_to_ours_and_back(mode: Mode) -> None:
 @needs_shared
 def test_missing_and_alien_weights_are_named(tmp_path: Path) -> None:
     absent = "weight/head.transformer.encoder.layers.0.self_attn.in_proj_bias"
-    path = changed(tmp_path / "changed.safetensors", {absent: None, "weight/fc.bias": torch.zeros(1)})
+    path = changed(FILE, tmp_path / "changed.safetensors", {absent: None, "weight/fc.bias": torch.zeros(1)})
     with pytest.raises(CheckpointError, match=r"in_proj_bias \(1\) and also holds fc.bias \(1\)"):
         verify("seqtr", path)
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import typer
-from safetensors import safe_open
-from safetensors.torch import save_file
+from tests.parity.changed import changed, past
 from tests.shared import SHARED, needs_shared
 from typer.testing import CliRunner
 
@@ -19,13 +18,6 @@ from gmner.verify.umt import network
 
 FILE = Path(SHARED or "") / "fixtures" / "umt" / "umt_small.safetensors"
 OUTPUTS = 25
-
-
-def write(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
-    """The fixture's file with other tensors."""
-    with safe_open(FILE, "pt") as file:
-        save_file(tensors, path, file.metadata())
-    return path
 
 
 @needs_shared
@@ -43,10 +35,9 @@ def test_the_command_says_by_its_exit_code_whether_all_is_within(tmp_path: Path)
     app = typer.Typer()
     app.command()(command)
     assert CliRunner().invoke(app, ["umt", str(FILE)]).exit_code == 0
-    tensors = dict(read_fixture(FILE).tensors)
-    tensors["weight/gate.bias"] = tensors["weight/gate.bias"] + 0.01
-    changed = write(tmp_path / "changed.safetensors", tensors)
-    assert CliRunner().invoke(app, ["umt", str(changed)]).exit_code == 1
+    name = "weight/gate.bias"
+    path = changed(FILE, tmp_path / "changed.safetensors", {name: read_fixture(FILE)[name] + 0.01})
+    assert CliRunner().invoke(app, ["umt", str(path)]).exit_code == 1
 
 
 @needs_shared
@@ -70,13 +61,10 @@ def test_the_command_says_by_its_exit_code_whether_all_is_within(tmp_path: Path)
     ],
 )
 def test_a_changed_weight_fails_where_it_is_first_used(tmp_path: Path, weight: str, first: str) -> None:
-    fixture = read_fixture(FILE)
-    tensors = dict(fixture.tensors)
-    changed = tensors[f"weight/{weight}"].clone()
-    changed.view(-1)[:3] += 0.5
-    tensors[f"weight/{weight}"] = changed
-    result = verify("umt", write(tmp_path / "changed.safetensors", tensors))
-    assert first in [comparison.output for comparison in result.comparisons if not comparison.within]
+    tensor = read_fixture(FILE)[f"weight/{weight}"].clone()
+    tensor.view(-1)[:3] += 0.5
+    path = changed(FILE, tmp_path / "changed.safetensors", {f"weight/{weight}": tensor})
+    assert first in past(verify("umt", path))
 
 
 @needs_shared
@@ -99,10 +87,8 @@ def test_published_names_go_to_ours_and_back() -> None:
     ],
 )
 def test_missing_and_alien_weights_are_named(tmp_path: Path, absent: str | None, alien: str | None, match: str) -> None:
-    tensors = dict(read_fixture(FILE).tensors)
+    changes: dict[str, torch.Tensor | None] = {f"weight/{alien}": torch.zeros(1)} if alien else {}
     if absent:
-        del tensors[f"weight/{absent}"]
-    if alien:
-        tensors[f"weight/{alien}"] = torch.zeros(1)
+        changes[f"weight/{absent}"] = None
     with pytest.raises(CheckpointError, match=match):
-        verify("umt", write(tmp_path / "changed.safetensors", tensors))
+        verify("umt", changed(FILE, tmp_path / "changed.safetensors", changes))

@@ -27,7 +27,7 @@ from gmner.nn.encoders import load_tokenizer
 from gmner.stages.given import GoldEntities
 from gmner.stages.ground_among import GroundAmongCandidates
 from gmner.stages.propose import NO_CANDIDATES, GivenCandidates
-from gmner.stages.recognise_with_picture import BARTMNERRecogniser, UMTRecogniser
+from gmner.stages.recognise_with_picture import BARTMNERRecogniser, PictureRecogniser
 from gmner.stages.stage import LEFT_OUT
 from gmner.systems.cascade import Cascade
 from gmner.systems.lite import TAGGER
@@ -238,12 +238,12 @@ def test_umt_recognises_with_and_without_a_picture() -> None:
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
     vision = ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8, 8, 8, 16], depths=[1, 1, 1, 1]))
     network = UMT(config, BertModel(BertConfig(vocab_size=30522, **sizes)), vision).eval()
-    stage = UMTRecogniser(network, UMTCodec(config, load_tokenizer(config.encoder)))
+    stage = PictureRecogniser(network, UMTCodec(config, load_tokenizer(config.encoder)))
     picture = np.random.default_rng(0).integers(0, 256, (240, 240, 3), dtype=np.uint8)
     drafts = [Prediction(example=replace(POST, entities=None)), Prediction(example=replace(BARE, entities=None))]
     found = stage(drafts, [picture, None])
-    expected = stage.codec.predict(network, [draft.example for draft in drafts], [picture, None])
-    assert [draft.entities for draft in found] == expected
+    encoded = stage.codec.encode([draft.example for draft in drafts], [picture, None])
+    assert [draft.entities for draft in found] == stage.codec.predict(network, encoded)
     with pytest.raises(TextError, match="reads at most 30"):
         stage.check(Example(text="a " * 31))
 

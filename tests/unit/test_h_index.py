@@ -24,8 +24,9 @@ from gmner.models.h_index.sequences import Words, read_sequence, write_sequence
 from gmner.nn.encoders import load_tokenizer
 from gmner.nn.regions import region_shares, see
 from gmner.systems.joint import JointModel
-from gmner.training.h_index import HIndexTask, predict
+from gmner.training.h_index import HIndexTask
 from gmner.training.loop import TrainingConfig, train
+from gmner.training.predictions import predict
 from gmner.types import Box, Candidate, Entity, Example
 
 CONFIG = HIndexConfig(

@@ -18,6 +18,7 @@ from gmner.stages.picture_in_words import PictureInWords
 from gmner.training import ita
 from gmner.training.ita import ITARecipe
 from gmner.training.loop import TrainingConfig, train
+from gmner.training.predictions import f1_scores, predict
 from gmner.types import FACE, LETTERING, Box, Candidate, Entity, Example, Prediction
 
 TAGS = ("O", "B-PER", "I-PER", "B-LOC")
@@ -91,9 +92,21 @@ def test_what_only_the_picture_says_is_learned(tmp_path: Path) -> None:
     task = recipe.prepare(posts, posts[:8])
     history = train(task, recipe.training, tmp_path)
     assert max(epoch.scores["mner_f1"] for epoch in history) == 100
-    alone = [replace(post, knowledge=None) for post in posts[:8]]
-    scores = ita.score(task.model, task.codec, alone, ita.predict(task.model, task.codec, alone))
+    alone = task.codec.encode([replace(post, knowledge=None) for post in posts[:8]])
+    scores = f1_scores(predict(task.model, task.codec, alone), ("mner",))
     assert scores["mner_f1"] < 90  # the sentence alone can not say
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_words_of_the_picture_without_room_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    post = Example(text="I love Ada", caption="a woman sings " * 4, entities=(Entity("Ada", "PER", 7, 10),))
+    model = TaggerConfig(knowledge=True, groundable=False, window=12)
+    task = ITARecipe(about="", model=model).prepare([post, replace(post, caption="a woman")], [post])
+    assert [told.left_out for told, _ in task.posts] == [12 - (12 - 6), 0]  # 3 words, and 3 special sub-words
+    assert [record.getMessage() for record in caplog.records] == [
+        f"of 1 of {posts} posts not all is read that stands beside the sentence: 6 sub-words have no room"
+        for posts in (2, 1)
+    ]
 
 
 @pytest.mark.usefixtures("_tiny")

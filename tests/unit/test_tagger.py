@@ -19,7 +19,8 @@ from gmner.models.tagger.codec import TaggerCodec, gold_spans, stretches, word_s
 from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Spans, Tagger
 from gmner.nn.encoders import load_encoder, load_tokenizer
-from gmner.stages.recognise import TaggerRecogniser
+from gmner.stages.recognise import LONG, TaggerRecogniser
+from gmner.stages.stage import LEFT_OUT
 from gmner.tagging import illegal_steps, word_offsets
 from gmner.training.loop import TrainingConfig, parameter_groups, train
 from gmner.training.recognise import RecogniseRecipe, accuracy, calibrate, groundable_logits
@@ -79,10 +80,10 @@ def test_an_entity_that_cuts_a_word_is_no_tag(tagger: tuple[Tagger, TaggerCodec]
 
 def test_what_is_found_does_not_depend_on_the_batch(tagger: tuple[Tagger, TaggerCodec]) -> None:
     model, codec = tagger
-    together = codec.predict(model, POSTS)
+    together = codec.predict(model, codec.encode(POSTS))
     assert any(together)
     for post, found in zip(POSTS, together, strict=True):
-        [alone] = codec.predict(model, [post])
+        [alone] = codec.predict(model, codec.encode([post]))
         assert [replace(e, score=None, groundable=None) for e in alone] == [
             replace(e, score=None, groundable=None) for e in found
         ]
@@ -103,7 +104,7 @@ def test_predictions_are_legal_and_probable(tagger: tuple[Tagger, TaggerCodec]) 
         paths = model.crf.decode(model.emissions(model(batch)), batch.words)
     assert [len(path) for path in paths] == [len(item.first) for item in encoded]
     assert not any(illegal_steps([codec.config.tags[column] for column in path]) for path in paths)
-    for post, entities in zip(POSTS, codec.predict(model, POSTS), strict=True):
+    for post, entities in zip(POSTS, codec.predict(model, codec.encode(POSTS)), strict=True):
         for entity in entities:
             assert post.text[entity.start : entity.end] == entity.text
             assert 0 < (entity.score or 0) <= 1
@@ -111,11 +112,11 @@ def test_predictions_are_legal_and_probable(tagger: tuple[Tagger, TaggerCodec]) 
 
 
 def test_too_long_a_text_is_an_error_and_never_cut(tagger: tuple[Tagger, TaggerCodec]) -> None:
-    model, codec = tagger
+    _, codec = tagger
     fits = Example(text="a " * 510)
     assert len(codec.encode([fits])[0].pieces) == 512
     with pytest.raises(TextError, match="has 511 sub-words; the recogniser reads at most 510; split the text"):
-        codec.predict(model, [Example(text="a " * 511)])
+        codec.encode([Example(text="a " * 511)])
 
 
 def test_on_request_long_texts_are_read_in_windows(tagger: tuple[Tagger, TaggerCodec]) -> None:
@@ -126,16 +127,17 @@ def test_on_request_long_texts_are_read_in_windows(tagger: tuple[Tagger, TaggerC
     assert len(windows) > 3
     assert all(len(window.pieces) <= 12 for window in windows)
     assert {offset for window in windows for offset in window.offsets} == set(word_offsets(Example(text=text)))
-    found = narrow.predict(model, [Example(text=text)], windows=True)[0]
+    found = narrow.predict_stretches(model, [windows])[0]
     assert found
     assert len({(entity.start, entity.end) for entity in found}) == len(found)
     assert [entity.start for entity in found] == sorted(entity.start or 0 for entity in found)
     with pytest.raises(TextError, match="ask for windows"):
-        narrow.predict(model, [Example(text=text)])
+        narrow.encode([Example(text=text)])
     with pytest.raises(TextError):  # one word that no window holds
-        narrow.predict(model, [Example(text="x" + "q1" * 40)], windows=True)
+        narrow.windows([Example(text="x" + "q1" * 40)])
     short = Example(text="Ada met Bob")
-    assert narrow.predict(model, [short], windows=True) == narrow.predict(model, [short])
+    whole = narrow.predict(model, narrow.encode([short]))
+    assert narrow.predict_stretches(model, narrow.windows([short])) == whole
     stage = TaggerRecogniser(model, narrow, windows=True)
     [long, brief] = stage([Prediction(example=Example(text=text)), Prediction(example=short)], [None, None])
     assert long.notes == (f"the text is long: it was read in {len(windows)} windows",)
@@ -168,7 +170,7 @@ def test_any_encoder_of_transformers_will_do(kind: str, tagger: tuple[Tagger, Ta
         for row, item in enumerate(encoded):
             alone = model(codec.batch([item]))
             assert torch.allclose(together[row, : len(item.first)], alone[0], atol=1e-5)
-    assert len(codec.predict(model, POSTS)) == 3
+    assert len(codec.predict(model, codec.encode(POSTS))) == 3
 
 
 def test_words_one_by_one_are_the_words_of_the_sentence() -> None:
@@ -197,6 +199,23 @@ def test_knowledge_follows_the_sentence_and_is_cut_to_fit(tagger: tuple[Tagger, 
     assert cut.first == [1, 2]
     [none_left] = codec.encode([Example(text="a " * 10, knowledge="x")])
     assert codec.tokenizer.decode(none_left.pieces).endswith("a [SEP]")
+    assert [item.left_out for item in (short, cut, none_left)] == [0, 50 - (12 - 5), 1]
+
+
+def test_knowledge_without_room_is_told(tagger: tuple[Tagger, TaggerCodec], caplog: pytest.LogCaptureFixture) -> None:
+    model, codec = tagger[0], replace(tagger[1], config=TaggerConfig(knowledge=True, window=12))
+    posts = [Example(text="one two", knowledge="x " * 50), Example(text="one two", knowledge="three four")]
+    cut, whole = TaggerRecogniser(model, codec)([Prediction(example=post) for post in posts], [None] * 2)
+    assert cut.notes == (LEFT_OUT.format(43),)
+    assert whole.notes == ()
+    long = Example(text="a " * 12, knowledge="x " * 50)  # ten words and then four: these leave room for five
+    [read] = TaggerRecogniser(model, codec, windows=True)([Prediction(example=long)], [None])
+    assert read.notes == (LONG.format(2), LEFT_OUT.format(45))
+    recipe = RecogniseRecipe("", model=codec.config)
+    recipe.prepare(posts, posts[1:])
+    assert [record.getMessage() for record in caplog.records] == [
+        "of 1 of 2 posts not all is read that stands beside the sentence: 43 sub-words have no room"
+    ]
 
 
 def test_groundable_head_means_over_spans(tagger: tuple[Tagger, TaggerCodec]) -> None:
@@ -225,7 +244,7 @@ def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path, tagger: tuple[Tag
     assert loaded.config == model.config
     difference = (loaded.encoder.encoder.layer[0].output.dense.weight - changed).abs().max()
     assert difference < 0.05 / 254  # half a step of 1/127 of the largest difference, about 0.05
-    before, after = codec.predict(model, POSTS), again.predict(loaded, POSTS)
+    before, after = codec.predict(model, codec.encode(POSTS)), again.predict(loaded, again.encode(POSTS))
     assert [[e.text for e in found] for found in after] == [[e.text for e in found] for found in before]
     assert (tmp_path / "m" / "model.safetensors").stat().st_size < 3_000_000  # the encoder is not stored again
 
@@ -273,7 +292,7 @@ def test_training_learns_a_toy_language_and_keeps_the_best_epoch(tmp_path: Path)
     best = max(epoch.scores["mner_f1"] for epoch in history)
     assert best > 95
     assert task.evaluate()["mner_f1"] == best
-    assert accuracy(*groundable_logits(task.model, task.codec, posts[-3:])) > 0.9
+    assert accuracy(*groundable_logits(task.model, task.codec, task.dev)) > 0.9
 
 
 def test_calibration_makes_a_head_that_is_too_sure_honest(tagger: tuple[Tagger, TaggerCodec]) -> None:
@@ -286,9 +305,9 @@ def test_calibration_makes_a_head_that_is_too_sure_honest(tagger: tuple[Tagger, 
     with torch.no_grad():
         model.groundable.out.weight.zero_()
         model.groundable.out.bias.fill_(9.0)  # everything is visible, says the head: right two times of three
-    temperature = calibrate(model, codec, dev)
+    temperature = calibrate(model, codec, codec.encode(dev))
     assert temperature == pytest.approx(9 / math.log(2), rel=0.02)
-    logits, visible = groundable_logits(model, codec, dev)
+    logits, visible = groundable_logits(model, codec, codec.encode(dev))
     assert visible.tolist() == [1, 0, 1]
     assert logits.sigmoid().tolist() == pytest.approx([2 / 3] * 3, abs=0.01)
 

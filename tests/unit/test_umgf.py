@@ -23,7 +23,7 @@ from gmner.models.umgf.config import LABELS, UMGFConfig
 from gmner.models.umgf.model import UMGF, FusionLayer
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.nn.imagenet import middle
-from gmner.stages.recognise_with_picture import UMGFRecogniser
+from gmner.stages.recognise_with_picture import PictureRecogniser
 from gmner.training.loop import TrainingConfig, train
 from gmner.training.umgf import UMGFTask
 from gmner.types import Box, Candidate, Entity, Example, Prediction
@@ -186,7 +186,7 @@ def test_it_is_a_recogniser_before_evg(folders: Path) -> None:
     posts = [replace(post, entities=None, image=shown) for post, shown in zip(POSTS, PICTURES, strict=True)]
     system = gmner.load("evg", recogniser="umgf", model=str(folders / "umgf"), evg=str(folders / "evg"))
     found = system.predict(posts)
-    stage = UMGFRecogniser.load(folders / "umgf")
+    stage = PictureRecogniser(*weights.load(folders / "umgf"))
     drafts = [Prediction(example=post, candidates=post.candidates or ()) for post in posts]
     assert [[(e.text, e.type) for e in one.entities] for one in found] == [
         [(e.text, e.type) for e in draft.entities] for draft in stage(drafts, PICTURES)

@@ -1,10 +1,18 @@
 """Posts through a network in batches that waste little."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+import torch
+
+B = TypeVar("B", bound=NamedTuple)
 S = TypeVar("S")
 T = TypeVar("T")
+
+
+def moved(batch: B, device: torch.device) -> B:
+    """A batch, which is tensors by name, on another device."""
+    return batch._make(tensor.to(device) for tensor in batch)
 
 
 def in_batches(

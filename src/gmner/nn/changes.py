@@ -4,23 +4,39 @@ The packaged encoder is not stored again. Of each of its tensors that training c
 integers with one scale a row; everything of our own is kept as it is.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
 
 import torch
 from jaxtyping import Float, Int8
 from torch import Tensor, nn
 
+from gmner import checkpoint
 from gmner.errors import CheckpointError
+from gmner.nn.encoders import load_encoder, load_tokenizer
 
 ENCODER: Final = "encoder."
 DELTA: Final = ".delta"
 SCALE: Final = ".scale"
 
 
-def changes(model: nn.Module, encoder: Any) -> dict[str, Tensor]:
-    """The tensors of a trained `model`, whose `encoder` was the given one when training began."""
-    before = encoder.state_dict()
+class Config(Protocol):
+    """Settings of a model on an encoder."""
+
+    @property
+    def encoder(self) -> str:
+        """The name that the encoder goes by (`nn/encoders.py`)."""
+
+
+C = TypeVar("C", bound=Config)
+M = TypeVar("M", bound=nn.Module)
+D = TypeVar("D")
+
+
+def save(folder: Path, model: nn.Module, config: Config) -> None:
+    """Write what training changed of a model on `config.encoder` into `folder`."""
+    before = load_encoder(config.encoder).state_dict()
     tensors: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():
         if not name.startswith(ENCODER):
@@ -29,23 +45,27 @@ def changes(model: nn.Module, encoder: Any) -> dict[str, Tensor]:
         difference = tensor.float() - before[name.removeprefix(ENCODER)].float()
         if difference.any():
             tensors[name + DELTA], tensors[name + SCALE] = quantise(difference)
-    return tensors
+    checkpoint.save(folder, config, tensors)
 
 
-def expected(model: nn.Module, tensors: Iterable[str]) -> list[str]:
-    """The names that a file of `model` must hold, given those that it does."""
-    changed = {name.removesuffix(DELTA) for name in tensors if name.endswith(DELTA)} & model.state_dict().keys()
-    own = [name for name in model.state_dict() if not name.startswith(ENCODER)]
-    return [*own, *(name + suffix for name in changed for suffix in (DELTA, SCALE))]
-
-
-def apply(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Bring a `model` on the encoder as it was before training to what `changes` gave; `where` is named in errors.
+def load(folder: Path, config: type[C], model: Callable[[C, Any], M], codec: Callable[[C, Any], D]) -> tuple[M, D]:
+    """A model in evaluation mode and its codec, made of the settings with the encoder, and with its tokenizer.
 
     Raises:
-        CheckpointError: tensors are of other shapes than the model's.
+        CheckpointError: the folder is missing or damaged, or holds other tensors than the model it describes.
     """
+    settings, tensors = checkpoint.load(folder, config)
+    network = model(settings, load_encoder(settings.encoder))
+    _apply(network, tensors, str(folder))
+    return network.eval(), codec(settings, load_tokenizer(settings.encoder))
+
+
+def _apply(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Bring a `model` on the encoder as it was before training to what was saved."""
     state = model.state_dict()
+    changed = {name.removesuffix(DELTA) for name in tensors if name.endswith(DELTA)} & state.keys()
+    own = [name for name in state if not name.startswith(ENCODER)]
+    checkpoint.compare_names(tensors, [*own, *(name + suffix for name in changed for suffix in (DELTA, SCALE))], where)
     shaped = {name.removesuffix(DELTA): tensor.shape for name, tensor in tensors.items() if not name.endswith(SCALE)}
     if wrong := sorted(name for name, shape in shaped.items() if shape != state[name].shape):
         raise CheckpointError(

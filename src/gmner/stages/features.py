@@ -122,7 +122,8 @@ class UMTFeatures(FeatureSource):
         return json.dumps([words, None if picture is None else fingerprint(picture)])
 
     def __call__(self, examples: Sequence[Example], pictures: Sequence[Picture | None]) -> Features:
-        features: Features = self.codec.features(self.model, examples, pictures, batch_size=1).float().numpy()
+        encoded = self.codec.encode(examples, pictures)
+        features: Features = self.codec.features(self.model, encoded, batch_size=1).float().numpy()
         return features
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Final, Self
 
 from gmner.image import Picture
-from gmner.models.tagger import codec, weights
+from gmner.models.tagger import weights
+from gmner.models.tagger.codec import Encoded, TaggerCodec
 from gmner.models.tagger.model import Tagger
-from gmner.stages.stage import Stage
+from gmner.stages.stage import Stage, with_left_out, with_note
 from gmner.types import Example, Prediction
 
 LONG: Final = "the text is long: it was read in {} windows"
@@ -25,7 +26,7 @@ class TaggerRecogniser(Stage):
     """
 
     model: Tagger
-    codec: codec.TaggerCodec
+    codec: TaggerCodec
     batch_size: int = 1
     windows: bool = False
     name: str = "recognise"
@@ -40,19 +41,22 @@ class TaggerRecogniser(Stage):
         return cls(*weights.load(folder), windows=windows)
 
     def check(self, example: Example) -> None:
-        if self.windows:
-            self.codec.windows([example])
-        else:
-            self.codec.encode([example])
+        self._stretches([example])
 
     def __call__(self, drafts: Sequence[Prediction], pictures: Sequence[Picture | None]) -> list[Prediction]:
-        examples = [draft.example for draft in drafts]
-        found = self.codec.predict(self.model, examples, self.batch_size, windows=self.windows)
-        drafts = [replace(draft, entities=entities) for draft, entities in zip(drafts, found, strict=True)]
-        if not self.windows:
-            return drafts
-        parts = [len(windows) for windows in self.codec.windows(examples)]
+        posts = self._stretches([draft.example for draft in drafts])
+        found = self.codec.predict_stretches(self.model, posts, self.batch_size)
         return [
-            replace(draft, notes=(*draft.notes, LONG.format(number))) if number > 1 else draft
-            for draft, number in zip(drafts, parts, strict=True)
+            _noted(replace(draft, entities=entities), stretches)
+            for draft, entities, stretches in zip(drafts, found, posts, strict=True)
         ]
+
+    def _stretches(self, examples: Sequence[Example]) -> list[list[Encoded]]:
+        """What is read of every example at a time."""
+        return self.codec.windows(examples) if self.windows else [[item] for item in self.codec.encode(examples)]
+
+
+def _noted(draft: Prediction, stretches: Sequence[Encoded]) -> Prediction:
+    """The draft with what its reader must know: each stretch reads the beginning of the same knowledge."""
+    draft = with_note(draft, LONG.format(len(stretches))) if len(stretches) > 1 else draft
+    return with_left_out(draft, min(item.left_out for item in stretches))

@@ -11,13 +11,15 @@ from gmner.config import from_dict
 from gmner.data.candidates import read_candidates
 from gmner.errors import CheckpointError
 from gmner.llm import LLMSettings, provider
+from gmner.models.umgf import weights as umgf
+from gmner.models.umt import weights as umt
 from gmner.stages.detect import TransformersDetector
 from gmner.stages.expand import Expander
 from gmner.stages.ground_among import GroundAmongCandidates
 from gmner.stages.picture_in_words import PictureInWords
 from gmner.stages.propose import GivenCandidates
 from gmner.stages.recognise import TaggerRecogniser
-from gmner.stages.recognise_with_picture import BARTMNERRecogniser, UMGFRecogniser, UMTRecogniser
+from gmner.stages.recognise_with_picture import BARTMNERRecogniser, PictureRecogniser
 from gmner.stages.stage import Stage
 from gmner.systems.cascade import Cascade
 
@@ -64,9 +66,9 @@ def load(**settings: Any) -> Cascade:
     recogniser: Stage
     match chosen.recogniser:
         case "umt":
-            recogniser = UMTRecogniser.load(chosen.model)
+            recogniser = PictureRecogniser(*umt.load(chosen.model))
         case "umgf":
-            recogniser = UMGFRecogniser.load(chosen.model)
+            recogniser = PictureRecogniser(*umgf.load(chosen.model))
         case "bartmner":
             recogniser = BARTMNERRecogniser.load(chosen.model, regions)
         case "tagger" | "ita":

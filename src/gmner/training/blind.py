@@ -17,9 +17,10 @@ from gmner.models.blind.boxes import choose_boxes, overlapping, relative_boxes
 from gmner.models.blind.codec import BlindCodec, Encoded, answered
 from gmner.models.blind.config import BlindConfig
 from gmner.models.blind.model import Blind, Logits, Names, Posts
+from gmner.nn.batching import moved
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
-from gmner.training.loop import Task, TrainingConfig
+from gmner.training.loop import Task, TrainingConfig, alike, freeze, shuffle
 from gmner.training.recipe import Tested
 from gmner.training.temperature import cool, temperature
 from gmner.types import Box, Entity, Example, Prediction
@@ -76,14 +77,8 @@ class BlindTask(Task):
         self.box_weight = box_weight
 
     def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Sample]]:
-        """Shuffled posts, sorted by length within chunks of fifty batches so that little is padded."""
-        order = torch.randperm(len(self.samples), generator=generator).tolist()
-        batches: list[list[Sample]] = []
-        for start in range(0, len(order), batch_size * 50):
-            chunk = [self.samples[index] for index in order[start : start + batch_size * 50]]
-            chunk.sort(key=lambda sample: len(sample.post.pieces))
-            batches += [chunk[first : first + batch_size] for first in range(0, len(chunk), batch_size)]
-        return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+        """Posts of similar length together, in random order."""
+        return alike(shuffle(self.samples, generator), batch_size, lambda sample: len(sample.post.pieces), generator)
 
     def collate(self, batch: list[Sample]) -> Batch:
         boxes = [Box(*box) for box in self.model.boxes.double().tolist()]
@@ -154,9 +149,7 @@ class BlindRecipe:
             )
         torch.manual_seed(self.training.seed)
         model = Blind(self.model, load_encoder(self.model.encoder))
-        for name, parameter in model.named_parameters():
-            if any(name.startswith(prefix) for prefix in self.frozen):
-                parameter.requires_grad = False
+        freeze(model, self.frozen)
         boxes = choose_boxes(regions, self.model.boxes)
         shares = overlapping(regions, [Box(*box) for box in boxes.tolist()]).mean(0)
         model.set_boxes(torch.from_numpy(boxes), torch.from_numpy(shares))
@@ -215,7 +208,7 @@ def judge(model: Blind, codec: BlindCodec, examples: Sequence[Example], batch_si
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
         posts, names = codec.batch([sample.post for sample in batch])
-        logits = model(posts.to(model.device), names.to(model.device))
+        logits = model(moved(posts, model.device), moved(names, model.device))
         found.append(Judged(Logits(*(tensor.cpu() for tensor in logits)), *truth(batch, boxes)))
     return Judged(
         Logits(torch.cat([one.logits.visible for one in found]), torch.cat([one.logits.hits for one in found])),

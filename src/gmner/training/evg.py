@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from gmner.metrics import evaluate
 from gmner.models.evg import weights
 from gmner.models.evg.codec import Encoded, EVGCodec
 from gmner.models.evg.config import EVGConfig
@@ -17,6 +16,7 @@ from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, shuffled
 from gmner.training.pictures import open_picture
+from gmner.training.predictions import f1_scores
 from gmner.training.recipe import Tested
 from gmner.training.regions import with_regions
 from gmner.types import Example, Prediction
@@ -54,8 +54,7 @@ class EVGTask(Task):
         return self.model.loss(self.model(tensors.queries), tensors.shares)
 
     def evaluate(self) -> dict[str, float]:
-        predictions = predict(self.model, self.codec, self.dev, self.dev_posts)
-        return {"eeg_f1": 100 * evaluate(self.dev, predictions, tasks=("eeg",))["eeg"].f1}
+        return f1_scores(predict(self.model, self.codec, self.dev, self.dev_posts), ("eeg",))
 
     def save(self, folder: Path) -> None:
         weights.save(folder, self.model)

@@ -9,26 +9,19 @@ import torch
 from torch import Tensor
 
 from gmner.data.expansions import with_expansions
-from gmner.metrics import evaluate
 from gmner.models.h_index import weights
 from gmner.models.h_index.codec import Encoded, HIndexCodec
 from gmner.models.h_index.config import HIndexConfig
 from gmner.models.h_index.model import HIndex, Source, Targets
 from gmner.nn.encoders import load_tokenizer
 from gmner.training.left_out import telling_left_out
-from gmner.training.loop import Task, TrainingConfig
-from gmner.training.naming import Learner, Named, Names, Naming, named_regions
+from gmner.training.loop import Task, TrainingConfig, alike, shuffle
+from gmner.training.naming import Learner, Names, Told, named_regions
 from gmner.training.pictures import open_picture
+from gmner.training.predictions import f1_scores, predict
 from gmner.training.recipe import Tested
 from gmner.training.regions import with_regions
-from gmner.types import Example, Prediction
-
-
-class Told(NamedTuple):
-    """A training post, and what its candidates are called, if that is learned."""
-
-    post: Encoded
-    named: Named | None
+from gmner.types import Example
 
 
 class Batch(NamedTuple):
@@ -53,10 +46,12 @@ class HIndexTask(Task):
         naming: float = 0.0,
     ) -> None:
         super().__init__()
-        named = [named_regions(p.example, p.regions.boxes, codec.tokenizer) if naming else None for p in train]
-        self.model = Learner(model, Naming([one for one in named if one]) if naming else None)
+        tokenizer = codec.tokenizer
+        self.posts = [
+            Told(post, named_regions(post.example, post.regions.boxes, tokenizer) if naming else None) for post in train
+        ]
+        self.model = Learner(model, self.posts)
         self.codec = codec
-        self.posts = [Told(*post) for post in zip(train, named, strict=True)]
         self.dev = dev
         self.naming = naming
 
@@ -65,20 +60,14 @@ class HIndexTask(Task):
         """The network that is trained."""
         return cast(HIndex, self.model.network)
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Told]]:
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Told[Encoded]]]:
         """Posts of similar length together, in random order (section 7: buckets by source length)."""
-        order = torch.randperm(len(self.posts), generator=generator).tolist()
-        order.sort(key=lambda index: len(self.posts[index].post.pieces) // 8)
-        batches = [
-            [self.posts[index] for index in order[start : start + batch_size]]
-            for start in range(0, len(order), batch_size)
-        ]
-        return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+        shuffled = shuffle(self.posts, generator)
+        return alike(shuffled, batch_size, lambda told: len(told.post.pieces) // 8, generator, chunk=0)
 
-    def collate(self, batch: list[Told]) -> Batch:
-        posts, naming = [post for post, _ in batch], self.model.naming
-        names = None if naming is None else naming.batch([named for _, named in batch if named])
-        return Batch(self.codec.batch(posts), self.codec.targets(posts), names)
+    def collate(self, batch: list[Told[Encoded]]) -> Batch:
+        posts = [post for post, _ in batch]
+        return Batch(self.codec.batch(posts), self.codec.targets(posts), self.model.names(batch))
 
     def forward(self, tensors: Batch) -> Tensor:
         network, naming = self.network, self.model.naming
@@ -90,10 +79,7 @@ class HIndexTask(Task):
         return loss + self.naming * named
 
     def evaluate(self) -> dict[str, float]:
-        predictions = predict(self.network, self.codec, self.dev)
-        tasks = tasks_of(self.codec.config)
-        scores = evaluate([item.example for item in self.dev], predictions, tasks=tasks)
-        return {f"{task}_f1": 100 * scores[task].f1 for task in tasks}
+        return f1_scores(predict(self.network, self.codec, self.dev), tasks_of(self.codec.config))
 
     def save(self, folder: Path) -> None:
         weights.save(folder, self.network)
@@ -165,9 +151,3 @@ class HIndexRecipe:
 def tasks_of(config: HIndexConfig) -> tuple[str, ...]:
     """What a model of these settings is scored by; the first chooses the epoch."""
     return ("gmner", "mner", "eeg") if config.grounded else ("mner",)
-
-
-def predict(model: HIndex, codec: HIndexCodec, posts: Sequence[Encoded]) -> list[Prediction]:
-    """What an H-Index finds in every post."""
-    found = codec.predict(model, posts)
-    return [Prediction(example=item.example, entities=entities) for item, entities in zip(posts, found, strict=True)]

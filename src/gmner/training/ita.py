@@ -20,9 +20,10 @@ from gmner.models.tagger.model import Sentences, Tagger
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.nn.posterior import divergence, log_posteriors
 from gmner.stages.picture_in_words import in_words
+from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, shuffled
+from gmner.training.predictions import f1_scores, predict
 from gmner.training.recipe import Tested
-from gmner.training.recognise import predict, score
 from gmner.types import Example
 
 
@@ -55,8 +56,8 @@ class ITATask(Task):
         self.model = model
         self.codec = codec
         alone = codec.encode([replace(example, knowledge=None) for example in train])
-        self.posts = list(zip(codec.encode(train), alone, strict=True))
-        self.dev = dev
+        self.posts = list(zip(telling_left_out(codec.encode(train)), alone, strict=True))
+        self.dev = telling_left_out(codec.encode(dev))
         self.share = share
         self.temperature = temperature
 
@@ -78,7 +79,7 @@ class ITATask(Task):
             return -(1 - self.share) * likelihood + self.share * divergence(student, teacher, words, self.temperature)
 
     def evaluate(self) -> dict[str, float]:
-        return score(self.model, self.codec, self.dev, predict(self.model, self.codec, self.dev))
+        return f1_scores(predict(self.model, self.codec, self.dev), ("mner",))
 
     def save(self, folder: Path) -> None:
         weights.save(folder, self.model)
@@ -137,9 +138,10 @@ class ITARecipe:
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """MNER on the test split, with the picture in words; beside it the F1 of the sentence alone."""
         model, codec = weights.load(folder)
-        alone = [replace(example, knowledge=None) for example in test]
-        measures = score(model, codec, alone, predict(model, codec, alone))
-        return Tested(predict(model, codec, _told(test)), ("mner",), {"mner_f1_alone": measures["mner_f1"]})
+        alone = codec.encode([replace(example, knowledge=None) for example in test])
+        [f1] = f1_scores(predict(model, codec, alone), ("mner",)).values()
+        told = telling_left_out(codec.encode(_told(test)))
+        return Tested(predict(model, codec, told), ("mner",), {"mner_f1_alone": f1})
 
 
 def _told(examples: Sequence[Example]) -> list[Example]:

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
@@ -151,10 +151,36 @@ class Task(nn.Module):
         """Put the last touches to the trained model, and write it into `folder`."""
 
 
+def freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
+    """Parameters whose names start with one of the prefixes are not trained."""
+    for name, parameter in model.named_parameters():
+        if name.startswith(prefixes):
+            parameter.requires_grad_(False)
+
+
+def shuffle(items: Sequence[T], generator: torch.Generator) -> list[T]:
+    """`items` in a random order."""
+    return [items[index] for index in torch.randperm(len(items), generator=generator).tolist()]
+
+
 def shuffled(items: Sequence[T], batch_size: int, generator: torch.Generator) -> list[list[T]]:
     """Batches of `items` in a random order, the last one perhaps smaller."""
-    order = torch.randperm(len(items), generator=generator).tolist()
-    return [[items[index] for index in order[start : start + batch_size]] for start in range(0, len(order), batch_size)]
+    return _cut(shuffle(items, generator), batch_size)
+
+
+def alike(
+    items: Sequence[T], batch_size: int, size: Callable[[T], float], generator: torch.Generator, chunk: int = 50
+) -> list[list[T]]:
+    """Batches in a random order, of items of similar `size` so that little is padded.
+
+    Items are sorted within each `chunk` batches as they come (0: all of them), so that they should come at random.
+    """
+    chunks = _cut(items, batch_size * chunk) if chunk else [items]
+    return shuffle([batch for some in chunks for batch in _cut(sorted(some, key=size), batch_size)], generator)
+
+
+def _cut(items: Sequence[T], size: int) -> list[list[T]]:
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from gmner.data.expansions import with_expansions
 from gmner.errors import ConfigError
-from gmner.metrics import evaluate
 from gmner.models.mqspn import weights
 from gmner.models.mqspn.batch import Posts
 from gmner.models.mqspn.codec import Encoded, MQSPNCodec
@@ -21,21 +20,15 @@ from gmner.models.mqspn.outputs import Gold, Outputs
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, shuffled
-from gmner.training.naming import Learner, Named, Names, Naming, named_regions
+from gmner.training.naming import Learner, Named, Names, Told, named_regions
 from gmner.training.pictures import open_picture
+from gmner.training.predictions import f1_scores, predict
 from gmner.training.recipe import Tested
 from gmner.training.regions import with_regions
-from gmner.types import Example, Prediction
+from gmner.types import Example
 
 TASKS = ("gmner", "mner", "eeg")
 """What is scored, the first of them to choose the epoch."""
-
-
-class Told(NamedTuple):
-    """A training post, and what its candidates are called, if that is learned."""
-
-    post: Encoded
-    named: Named | None
 
 
 class Batch(NamedTuple):
@@ -64,23 +57,21 @@ class MQSPNTask(Task):
         naming: float = 0.0,
     ) -> None:
         super().__init__()
-        named = [_named(codec, post) if naming else None for post in train]
-        self.model = Learner(model, Naming([one for one in named if one]) if naming else None)
+        self.posts = [Told(post, _named(codec, post) if naming else None) for post in train]
+        self.model = Learner(model, self.posts)
         self.codec = codec
-        self.posts = [Told(*post) for post in zip(train, named, strict=True)]
         self.dev = dev
         self.criterion = criterion
         self.naming = naming
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Told]]:
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Told[Encoded]]]:
         """Posts in random order."""
         return shuffled(self.posts, batch_size, generator)
 
-    def collate(self, batch: list[Told]) -> Batch:
+    def collate(self, batch: list[Told[Encoded]]) -> Batch:
         encoded = [post for post, _ in batch]
-        posts, naming = self.codec.batch(encoded), self.model.naming
-        names = None if naming is None else naming.batch([named for _, named in batch if named])
-        return Batch(posts, self.codec.gold(encoded, posts.regions.shape[1]), names)
+        posts = self.codec.batch(encoded)
+        return Batch(posts, self.codec.gold(encoded, posts.regions.shape[1]), self.model.names(batch))
 
     def forward(self, tensors: Batch) -> Tensor:
         network, naming, posts = self.model.network, self.model.naming, tensors.posts
@@ -96,7 +87,7 @@ class MQSPNTask(Task):
             return criterion(layers, tensors.gold, self.criterion)
 
     def evaluate(self) -> dict[str, float]:
-        return scores(predict(self.model.network, self.codec, self.dev))
+        return f1_scores(predict(self.model.network, self.codec, self.dev), TASKS)
 
     def save(self, folder: Path) -> None:
         weights.save(folder, self.model.network, self.codec.config)
@@ -186,16 +177,3 @@ def _named(codec: MQSPNCodec, post: Encoded) -> Named:
     """What a post's candidates are called; the region before them is none."""
     regions, pieces = named_regions(post.example, post.boxes, codec.tokenizer)
     return Named([1 + region for region in regions], pieces)
-
-
-def predict(model: nn.Module, codec: MQSPNCodec, posts: Sequence[Encoded]) -> list[Prediction]:
-    """What an MQSPN finds in every post."""
-    model.eval()
-    found = codec.predict(model, posts)
-    return [Prediction(example=item.example, entities=entities) for item, entities in zip(posts, found, strict=True)]
-
-
-def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
-    """F1 in percent of what is scored."""
-    report = evaluate([prediction.example for prediction in predictions], predictions, tasks=TASKS)
-    return {f"{task}_f1": 100 * report[task].f1 for task in TASKS}

@@ -7,7 +7,7 @@ words for it come to lie close together (as in `training.pointing`; Zeng et al. 
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float, Int64
@@ -21,12 +21,21 @@ from gmner.tagging import split_words
 from gmner.training.pointing import shares
 from gmner.types import Box, Example
 
+T = TypeVar("T")
+
 
 class Named(NamedTuple):
     """A post's candidate regions that have a name: their places among the candidates, and their sub-words."""
 
     regions: list[int]
     pieces: list[list[int]]
+
+
+class Told(NamedTuple, Generic[T]):
+    """A training post, and what its candidates are called, if that is learned."""
+
+    post: T
+    named: Named | None
 
 
 class Names(NamedTuple):
@@ -85,9 +94,18 @@ class Naming(nn.Module):
 
 
 class Learner(nn.Module):
-    """The network that is trained, and what names regions for it, if it does."""
+    """The network that is trained, and what names regions for it, if the posts have names for theirs."""
 
-    def __init__(self, network: nn.Module, naming: Naming | None) -> None:
+    def __init__(self, network: nn.Module, posts: Sequence[Told[Any]]) -> None:
         super().__init__()
         self.network = network
-        self.naming = naming
+        named = _named(posts)
+        self.naming = Naming(named) if named else None
+
+    def names(self, batch: Sequence[Told[Any]]) -> Names | None:
+        """What the candidates of a batch are called, if that is learned."""
+        return None if self.naming is None else self.naming.batch(_named(batch))
+
+
+def _named(posts: Sequence[Told[Any]]) -> list[Named]:
+    return [post.named for post in posts if post.named is not None]

@@ -11,13 +11,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gmner.errors import ConfigError
-from gmner.metrics import evaluate
 from gmner.models.tagger import weights
 from gmner.models.tagger.codec import Encoded, TaggerCodec, gold_spans
 from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Sentences, Spans, Tagger
+from gmner.nn.batching import moved
 from gmner.nn.encoders import load_encoder, load_tokenizer
-from gmner.training.loop import Task, TrainingConfig
+from gmner.training.left_out import telling_left_out
+from gmner.training.loop import Task, TrainingConfig, alike, freeze, shuffle
+from gmner.training.predictions import f1_scores, predict
 from gmner.training.recipe import Tested
 from gmner.training.temperature import cool, temperature
 from gmner.types import Example, Prediction
@@ -47,7 +49,7 @@ class RecogniseTask(Task):
         model: Tagger,
         codec: TaggerCodec,
         train: Sequence[Encoded],
-        dev: Sequence[Example],
+        dev: Sequence[Encoded],
         groundable_weight: float = 0.2,
     ) -> None:
         super().__init__()
@@ -58,14 +60,8 @@ class RecogniseTask(Task):
         self.groundable_weight = groundable_weight
 
     def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Encoded]]:
-        """Shuffled sentences, sorted by length within chunks of fifty batches so that little is padded."""
-        order = torch.randperm(len(self.sentences), generator=generator).tolist()
-        batches: list[list[Encoded]] = []
-        for start in range(0, len(order), batch_size * 50):
-            chunk = [self.sentences[index] for index in order[start : start + batch_size * 50]]
-            chunk.sort(key=lambda item: len(item.pieces))
-            batches += [chunk[first : first + batch_size] for first in range(0, len(chunk), batch_size)]
-        return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+        """Sentences of similar length together, in random order."""
+        return alike(shuffle(self.sentences, generator), batch_size, lambda item: len(item.pieces), generator)
 
     def collate(self, batch: list[Encoded]) -> Batch:
         spans = self.codec.spans([gold_spans(item) for item in batch])
@@ -121,6 +117,7 @@ class RecogniseRecipe:
 
         Raises:
             ConfigError: the tagger reads knowledge, and no training post has any.
+            TextError: a sentence has more sub-words than the window.
         """
         if self.model.knowledge and all(post.knowledge is None for post in train):
             raise ConfigError(
@@ -130,34 +127,28 @@ class RecogniseRecipe:
             )
         torch.manual_seed(self.training.seed)
         model = Tagger(self.model, load_encoder(self.model.encoder))
-        for name, parameter in model.named_parameters():
-            if any(name.startswith(prefix) for prefix in self.frozen):
-                parameter.requires_grad = False
+        freeze(model, self.frozen)
         codec = TaggerCodec(self.model, load_tokenizer(self.model.encoder))
-        return RecogniseTask(model, codec, codec.encode(train), dev, self.groundable_weight)
+        encoded, scored = (telling_left_out(codec.encode(posts)) for posts in (train, dev))
+        return RecogniseTask(model, codec, encoded, scored, self.groundable_weight)
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """MNER, and the accuracy of the groundable head on gold entities."""
         model, codec = weights.load(folder)
-        predictions = predict(model, codec, test)
-        measures = score(model, codec, test, predictions)
+        posts = telling_left_out(codec.encode(test))
+        predictions = predict(model, codec, posts)
+        measures = score(model, codec, posts, predictions)
         return Tested(predictions, ("mner",), {name: x for name, x in measures.items() if name != "mner_f1"})
 
 
-def predict(model: Tagger, codec: TaggerCodec, examples: Sequence[Example]) -> list[Prediction]:
-    """What a tagger finds in every example."""
-    found = codec.predict(model, examples)
-    return [Prediction(example=example, entities=entities) for example, entities in zip(examples, found, strict=True)]
-
-
 def score(
-    model: Tagger, codec: TaggerCodec, examples: Sequence[Example], predictions: Sequence[Prediction]
+    model: Tagger, codec: TaggerCodec, posts: Sequence[Encoded], predictions: Sequence[Prediction]
 ) -> dict[str, float]:
     """MNER F1 of predictions in percent; the groundable head's accuracy in percent on gold entities, and that of
     calling all of them what most are."""
-    result = {"mner_f1": 100 * evaluate(examples, predictions, tasks=("mner",))["mner"].f1}
+    result = f1_scores(predictions, ("mner",))
     if model.groundable is not None:
-        logits, visible = groundable_logits(model, codec, examples)
+        logits, visible = groundable_logits(model, codec, posts)
         result["groundable_accuracy"] = 100 * accuracy(logits, visible)
         result["groundable_majority"] = 100 * max(float(visible.mean()), 1 - float(visible.mean()))
     return result
@@ -168,7 +159,7 @@ def accuracy(logits: Float[Tensor, " entities"], visible: Float[Tensor, " entiti
     return float(((logits > 0) == (visible > 0.5)).double().mean()) if len(visible) else float("nan")
 
 
-def calibrate(model: Tagger, codec: TaggerCodec, dev: Sequence[Example]) -> float:
+def calibrate(model: Tagger, codec: TaggerCodec, dev: Sequence[Encoded]) -> float:
     """Make the groundable head's probabilities honest: one temperature that fits `dev` best; it is returned.
 
     It goes into the last layer's weights (`training/temperature.py`), so no decision at 0.5 changes.
@@ -182,17 +173,17 @@ def calibrate(model: Tagger, codec: TaggerCodec, dev: Sequence[Example]) -> floa
 
 @torch.inference_mode()
 def groundable_logits(
-    model: Tagger, codec: TaggerCodec, examples: Sequence[Example], batch_size: int = 32
+    model: Tagger, codec: TaggerCodec, posts: Sequence[Encoded], batch_size: int = 32
 ) -> tuple[Float[Tensor, " entities"], Float[Tensor, " entities"]]:
     """The head's logit of every gold entity, and whether it can be seen (1) or not (0)."""
     logits, visible = [torch.empty(0)], [torch.empty(0)]
     if model.groundable is None:
         return logits[0], visible[0]
-    encoded = [item for item in codec.encode(examples) if gold_spans(item)]
-    for start in range(0, len(encoded), batch_size):
-        batch = encoded[start : start + batch_size]
-        sentences = codec.batch(batch).to(model.device)
-        spans = codec.spans([gold_spans(item) for item in batch]).to(model.device)
+    named = [item for item in posts if gold_spans(item)]
+    for start in range(0, len(named), batch_size):
+        batch = named[start : start + batch_size]
+        sentences = moved(codec.batch(batch), model.device)
+        spans = moved(codec.spans([gold_spans(item) for item in batch]), model.device)
         logits.append(model.groundable(model(sentences), sentences.words, spans).cpu())
         visible.append(_visible(batch))
     return torch.cat(logits), torch.cat(visible)

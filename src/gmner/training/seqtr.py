@@ -26,7 +26,7 @@ from gmner.models.seqtr.model import Pairs, SeqTR
 from gmner.models.seqtr.outline import sample_outline
 from gmner.models.seqtr.predictor import SeqTRGrounder
 from gmner.models.seqtr.text import Vocabulary, read_vectors
-from gmner.training.loop import Task, TrainingConfig, shuffled
+from gmner.training.loop import Task, TrainingConfig, alike, shuffled
 from gmner.training.pictures import open_picture
 from gmner.training.pointing import Looking, coverage, few_at_a_time, pointing_loss, shares, words_loss
 from gmner.training.recipe import Tested
@@ -121,33 +121,22 @@ class SeqTRTask(Task):
 
         Whoever learns to look gets the rows of a picture together, so that it is seen once for all of them.
         """
-        return [*self._glances(generator), *self._draws(batch_size, generator)]
-
-    def _glances(self, generator: torch.Generator) -> list[Glance]:
         if self.looking is None:
-            return []
-        pictures = [list(same) for _, same in groupby(self.rows, key=lambda row: id(row.view))]
-        return [
-            Glance([row for rows in some for row in rows])
+            return [*self._draws(torch.randperm(len(self.rows), generator=generator).tolist(), batch_size, generator)]
+        numbered = groupby(range(len(self.rows)), key=lambda index: id(self.rows[index].view))
+        pictures = [list(same) for _, same in numbered]
+        glances = [
+            Glance([self.rows[index] for same in some for index in same])
             for _ in range(self.looking.passes)
             for some in shuffled(pictures, self.looking.pictures, generator)
         ]
+        order = few_at_a_time(pictures, self.looking.together, generator)
+        return [*glances, *self._draws(order, batch_size, generator)]
 
-    def _draws(self, batch_size: int, generator: torch.Generator) -> list[list[Draw]]:
-        order = torch.randperm(len(self.rows), generator=generator).tolist()
-        if self.looking is not None:
-            pictures = [
-                [index for index, _ in same]
-                for _, same in groupby(enumerate(self.rows), key=lambda numbered: id(numbered[1].view))
-            ]
-            order = few_at_a_time(pictures, self.looking.together, generator)
+    def _draws(self, order: list[int], batch_size: int, generator: torch.Generator) -> list[list[Draw]]:
         seeds = torch.randint(2**31, (len(self.rows),), generator=generator).tolist()
-        batches: list[list[Draw]] = []
-        for start in range(0, len(order), batch_size * CHUNK):
-            chunk = [Draw(self.rows[index], seeds[index]) for index in order[start : start + batch_size * CHUNK]]
-            chunk.sort(key=lambda draw: draw.row.view.frame.seen[0] / draw.row.view.frame.seen[1])
-            batches += [chunk[first : first + batch_size] for first in range(0, len(chunk), batch_size)]
-        return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+        draws = [Draw(self.rows[index], seeds[index]) for index in order]
+        return alike(draws, batch_size, _shape, generator, CHUNK)
 
     def collate(self, batch: Glance | list[Draw]) -> Regions | Batch:
         return self._look(batch.rows) if isinstance(batch, Glance) else self._ask(batch)
@@ -309,6 +298,12 @@ class SeqTRRecipe:
                 view = codec.view(picture)
                 rows += [Row(reference, view) for reference in found]
         return rows
+
+
+def _shape(draw: Draw) -> float:
+    """Width by height of what is seen."""
+    width, height = draw.row.view.frame.seen
+    return width / height
 
 
 def _by_view(views: Sequence[View], expressions: Sequence[str]) -> tuple[list[View], list[list[str]]]:

@@ -3,34 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
-from jaxtyping import Int64
 from torch import Tensor
 
-from gmner.metrics import evaluate
 from gmner.models.umgf import weights
 from gmner.models.umgf.codec import Encoded, UMGFCodec
 from gmner.models.umgf.config import UMGFConfig
-from gmner.models.umgf.model import UMGF, Posts
+from gmner.models.umgf.model import UMGF
 from gmner.nn.encoders import load_encoder, load_tokenizer
-from gmner.training.loop import Task, TrainingConfig, shuffled
+from gmner.training.labelling import Batch, LabellingTask
+from gmner.training.loop import TrainingConfig
 from gmner.training.pictures import open_picture
+from gmner.training.predictions import predict
 from gmner.training.recipe import Tested
 from gmner.training.regions import with_regions
-from gmner.types import Example, Prediction
+from gmner.types import Example
 
 
-class Batch(NamedTuple):
-    """Posts with their gold labels."""
-
-    posts: Posts
-    labels: Int64[Tensor, "batch pieces"]
-
-
-class UMGFTask(Task):
-    """Recognition on posts with gold entities; the dev score that chooses the epoch is MNER F1 in percent.
+class UMGFTask(LabellingTask):
+    """UMGF's loss.
 
     The published runs step with Adam, take 0.8 of the rate every second epoch, read posts in the order of the file,
     and sum the loss over a batch (specs/evg_baselines.md, section 3); this house has one loop.
@@ -38,30 +31,11 @@ class UMGFTask(Task):
 
     model: UMGF
 
-    def __init__(self, model: UMGF, codec: UMGFCodec, train: Sequence[Encoded], dev: Sequence[Encoded]) -> None:
-        super().__init__()
-        self.model = model
-        self.codec = codec
-        self.posts = train
-        self.dev = dev
-
-    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Encoded]]:
-        """Posts in random order."""
-        return shuffled(self.posts, batch_size, generator)
-
-    def collate(self, batch: list[Encoded]) -> Batch:
-        return Batch(self.codec.batch(batch), self.codec.labels(batch))
-
     def forward(self, tensors: Batch) -> Tensor:
         posts, labels = tensors
         emissions = self.model(posts)
         with torch.autocast(emissions.device.type, enabled=False):
             return self.model.loss(emissions.float(), labels, posts.attention)
-
-    def evaluate(self) -> dict[str, float]:
-        predictions = predict(self.model, self.codec, self.dev)
-        gold = [item.sentence.example for item in self.dev]
-        return {"mner_f1": 100 * evaluate(gold, predictions, tasks=("mner",))["mner"].f1}
 
     def save(self, folder: Path) -> None:
         weights.save(folder, self.model)
@@ -115,12 +89,3 @@ class UMGFRecipe:
             for post, _ in with_regions(examples, self.candidates, features=False)
             for item in codec.encode([post], [open_picture(post)])
         ]
-
-
-def predict(model: UMGF, codec: UMGFCodec, posts: Sequence[Encoded]) -> list[Prediction]:
-    """What a UMGF finds in every post."""
-    found = codec.predict(model, posts)
-    return [
-        Prediction(example=item.sentence.example, entities=entities)
-        for item, entities in zip(posts, found, strict=True)
-    ]

@@ -3,33 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from gmner.image import Picture
-from gmner.metrics import evaluate
 from gmner.models.umt import weights
 from gmner.models.umt.codec import Encoded, UMTCodec
 from gmner.models.umt.config import UMTConfig
-from gmner.models.umt.model import UMT, Labels, Posts
+from gmner.models.umt.model import UMT
 from gmner.nn.encoders import load_encoder, load_tokenizer
-from gmner.training.loop import Task, TrainingConfig, shuffled
+from gmner.training.labelling import Batch, LabellingTask
+from gmner.training.loop import TrainingConfig
 from gmner.training.pictures import open_picture
+from gmner.training.predictions import predict
 from gmner.training.recipe import Tested
-from gmner.types import Example, Prediction
+from gmner.types import Example
 
 
-class Batch(NamedTuple):
-    """Posts with their gold labels."""
-
-    posts: Posts
-    labels: Labels
-
-
-class UMTTask(Task):
-    """Recognition on posts with gold entities; the dev score that chooses the epoch is MNER F1 in percent.
+class UMTTask(LabellingTask):
+    """UMT's loss.
 
     The published runs clip the gradient of every tensor by itself, and their rate jumps behind the warm-up and turns
     negative at the end (specs/umt.md, section 5); this house has one loop, which does neither.
@@ -37,37 +30,11 @@ class UMTTask(Task):
 
     model: UMT
 
-    def __init__(
-        self,
-        model: UMT,
-        codec: UMTCodec,
-        train: Sequence[Encoded],
-        dev: Sequence[Example],
-        dev_pictures: Sequence[Picture | None],
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.codec = codec
-        self.posts = train
-        self.dev = dev
-        self.dev_pictures = dev_pictures
-
-    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Encoded]]:
-        """Posts in random order."""
-        return shuffled(self.posts, batch_size, generator)
-
-    def collate(self, batch: list[Encoded]) -> Batch:
-        return Batch(self.codec.batch(batch), self.codec.labels(batch))
-
     def forward(self, tensors: Batch) -> Tensor:
         posts, labels = tensors
         states = self.model(posts)
         with torch.autocast(states.emissions.device.type, enabled=False):
             return self.model.losses(states, labels, posts.attention).total
-
-    def evaluate(self) -> dict[str, float]:
-        predictions = predict(self.model, self.codec, self.dev, self.dev_pictures)
-        return {"mner_f1": 100 * evaluate(self.dev, predictions, tasks=("mner",))["mner"].f1}
 
     def save(self, folder: Path) -> None:
         weights.save(folder, self.model)
@@ -103,18 +70,14 @@ class UMTRecipe:
         torch.manual_seed(self.training.seed)
         model = UMT(self.model, load_encoder(self.model.encoder), load_encoder(self.model.vision))
         codec = UMTCodec(self.model, load_tokenizer(self.model.encoder))
-        encoded = [item for post in train for item in codec.encode([post], [open_picture(post)])]
-        return UMTTask(model, codec, encoded, dev, [open_picture(post) for post in dev])
+        return UMTTask(model, codec, _encode(codec, train), _encode(codec, dev))
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """MNER on the test split."""
         model, codec = weights.load(folder)
-        return Tested(predict(model, codec, test, [open_picture(post) for post in test]), ("mner",), {})
+        return Tested(predict(model, codec, _encode(codec, test)), ("mner",), {})
 
 
-def predict(
-    model: UMT, codec: UMTCodec, examples: Sequence[Example], pictures: Sequence[Picture | None]
-) -> list[Prediction]:
-    """What a UMT finds in every example."""
-    found = codec.predict(model, examples, pictures)
-    return [Prediction(example=example, entities=entities) for example, entities in zip(examples, found, strict=True)]
+def _encode(codec: UMTCodec, examples: Sequence[Example]) -> list[Encoded]:
+    """Every post as numbers; only what is seen of a picture is kept."""
+    return [item for post in examples for item in codec.encode([post], [open_picture(post)])]

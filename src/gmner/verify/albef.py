@@ -39,26 +39,22 @@ def checks(fixture: Fixture) -> list[Comparison]:
 
 def network(fixture: Fixture) -> ALBEF:
     """The network that the file describes, with its weights."""
-
-    def number(name: str) -> int:
-        return int(fixture.number(name))
-
     config = ALBEFConfig(
         vision=VisionSize(
-            resolution=number("image_res"),
-            patch=number("patch_size"),
-            width=number("vit_embed_dim"),
-            depth=number("vit_depth"),
-            heads=number("vit_num_heads"),
+            resolution=fixture.count("image_res"),
+            patch=fixture.count("patch_size"),
+            width=fixture.count("vit_embed_dim"),
+            depth=fixture.count("vit_depth"),
+            heads=fixture.count("vit_num_heads"),
         ),
         text=TextSize(
-            vocabulary=number("vocab_size"),
-            positions=number("max_position_embeddings"),
-            width=number("hidden_size"),
-            depth=number("num_hidden_layers"),
-            heads=number("num_attention_heads"),
-            inner=number("intermediate_size"),
-            fusion_layer=number("fusion_layer"),
+            vocabulary=fixture.count("vocab_size"),
+            positions=fixture.count("max_position_embeddings"),
+            width=fixture.count("hidden_size"),
+            depth=fixture.count("num_hidden_layers"),
+            heads=fixture.count("num_attention_heads"),
+            inner=fixture.count("intermediate_size"),
+            fusion_layer=fixture.count("fusion_layer"),
         ),
     )
     model = ALBEF(config)
@@ -118,10 +114,10 @@ def _picture_outputs(fixture: Fixture) -> dict[str, Tensor]:
 
     The augmentations are those of the released code, whose 8-bit numbers wrap round.
     """
-    side, given = int(fixture.number("image_res")), fixture.under("input/")
+    side, given = fixture.count("image_res"), fixture.under("input/")
     outputs = {}
     if "pos_embed_checkpoint" in given:
-        rows = 1 + (side // int(fixture.number("patch_size"))) ** 2
+        rows = 1 + (side // fixture.count("patch_size")) ** 2
         outputs["pos_embed_resized"] = resize_positions(given["pos_embed_checkpoint"], rows)
     if "prep_rgb_uint8" in given:
         outputs["prep_image"] = normalise(np.stack([squeeze(given["prep_rgb_uint8"].numpy(), side)]))[0]

@@ -79,6 +79,10 @@ class Fixture:
         """The tensors whose names begin with `prefix`, by the rest of their names."""
         return {name.removeprefix(prefix): tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
 
+    def count(self, name: str) -> int:
+        """A whole number of the file's configuration; it raises as `number` does."""
+        return int(self.number(name))
+
     def number(self, name: str) -> float:
         """A number of the file's configuration; a whole one is an int.
 

@@ -47,7 +47,7 @@ def checks(fixture: Fixture) -> list[Comparison]:
 
 def network(fixture: Fixture) -> ReleasedMQSPN:
     """The network that a file describes, with its weights."""
-    sizes: dict[str, Any] = {ours: int(fixture.number(theirs)) for ours, theirs in _SIZES.items()}
+    sizes: dict[str, Any] = {ours: fixture.count(theirs) for ours, theirs in _SIZES.items()}
     masks = fixture.facts["config"]["masks"]
     sights = [
         Sight(
@@ -217,9 +217,9 @@ _TYPE_LOSSES: Final[dict[str, Literal["ce", "bce", "focal"]]] = {
 def _match_loss(fixture: Fixture) -> list[Comparison]:
     layers = [
         Outputs(**{ours: fixture[f"input/layer_{number}/{theirs}"] for theirs, ours in HEADS.items()})
-        for number in range(int(fixture.number("layers")))
+        for number in range(fixture.count("layers"))
     ]
-    items = gold(fixture, int(fixture.number("regions")))
+    items = gold(fixture, fixture.count("regions"))
     compared = []
     for variant, options in fixture.facts["config"]["variants"].items():
         config = replace(
@@ -290,8 +290,8 @@ def _data(fixture: Fixture) -> list[Comparison]:
         spans = released_data.parse(tags)
         names = [" ".join(expected["tokens"][span.start : span.end]) for span in spans]
         entities = [(span, released_data.region_numbers(name, listed)) for span, name in zip(spans, names, strict=True)]
-        regions = int(fixture.number("path_num"))
-        items = released_data.repeated(released_data.training_items(entities, regions), int(fixture.number("repeat")))
+        regions = fixture.count("path_num")
+        items = released_data.repeated(released_data.training_items(entities, regions), fixture.count("repeat"))
         judged = released_data.evaluation_items(entities, regions)
         theirs = [(e["start"], e["end_exclusive"], e["type"].replace("MISC", "OTHER")) for e in expected["entities"]]
         said = {
@@ -329,13 +329,13 @@ def _rows(items: list[released_data.Item]) -> list[list[int]]:
 def _optim(fixture: Fixture) -> list[Comparison]:
     """Two parameters through both stages of a training, by the loop's own optimisers and rates."""
     config = TrainingConfig(
-        epochs=int(fixture.number("epochs")),
+        epochs=fixture.count("epochs"),
         lr=fixture.number("lr"),
         optimiser="uncorrected",
         weight_decay=fixture.number("weight_decay"),
         warmup=fixture.number("warmup"),
         schedule="delayed",
-        first_epochs=int(fixture.number("split_epoch")),
+        first_epochs=fixture.count("split_epoch"),
         first_frozen=("elsewhere",),  # both parameters are trained in both stages
     )
     names = ("decay", "no_decay")
@@ -345,7 +345,7 @@ def _optim(fixture: Fixture) -> list[Comparison]:
     factors: list[float] = []
     for stage in config.stages:
         optimiser = new_optimiser(model, config)
-        steps = int(fixture.number("updates_per_epoch")) * len(stage)
+        steps = fixture.count("updates_per_epoch") * len(stage)
         schedule = new_schedule(optimiser, steps, config)
         for _ in range(steps):
             for name, parameter in model.items():

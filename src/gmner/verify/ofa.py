@@ -71,24 +71,21 @@ def network(fixture: Fixture) -> OFA:
             todo="take a fixture of a published size",
         )
 
-    def number(name: str) -> int:
-        return int(fixture.number(name))
-
     config = OFAConfig(
-        width=number("encoder_embed_dim"),
-        inner_width=number("encoder_ffn_embed_dim"),
-        encoder_layers=number("encoder_layers"),
-        decoder_layers=number("decoder_layers"),
-        heads=number("encoder_attention_heads"),
+        width=fixture.count("encoder_embed_dim"),
+        inner_width=fixture.count("encoder_ffn_embed_dim"),
+        encoder_layers=fixture.count("encoder_layers"),
+        decoder_layers=fixture.count("decoder_layers"),
+        heads=fixture.count("encoder_attention_heads"),
         trunk_blocks=tuple(stated["resnet_layers"]),
-        trunk_width=number("resnet_base_width"),
-        bpe_symbols=number("vocab_size") - number("num_bins") - 5,
+        trunk_width=fixture.count("resnet_base_width"),
+        bpe_symbols=fixture.count("vocab_size") - fixture.count("num_bins") - 5,
         codes=0,
-        bins=number("num_bins"),
-        positions=number("max_source_positions"),
-        token_buckets=number("token_bucket_size"),
-        image_buckets=number("image_bucket_size"),
-        code_positions=number("code_image_size") // 8,
+        bins=fixture.count("num_bins"),
+        positions=fixture.count("max_source_positions"),
+        token_buckets=fixture.count("token_bucket_size"),
+        image_buckets=fixture.count("image_bucket_size"),
+        code_positions=fixture.count("code_image_size") // 8,
         scale_factor=fixture.number("attn_scale_factor"),
         scale_attention=stated["scale_attn"],
         scale_inner=stated["scale_fc"],
@@ -98,7 +95,7 @@ def network(fixture: Fixture) -> OFA:
         decoder_entangled=not stated["disable_entangle"],
     )
     model = OFA(config)
-    load_weights(model, from_published(fixture.under("weight/"), model.state_dict()))
+    load_weights(model, from_published(fixture.under("weight/"), model.state_dict()), str(fixture.path))
     return model.eval()
 
 

@@ -47,17 +47,17 @@ def configuration(fixture: Fixture, mode: Mode) -> SeqTRConfig:
     """The settings that the file states, with the released faults."""
     return SeqTRConfig(
         mode=mode,
-        points=int(fixture.number("num_ray")),
-        bins=int(fixture.number("num_bin")),
-        side=int(fixture.number("resize_long_edge")),
-        max_words=int(fixture.number("max_token")),
-        word_width=int(fixture.number("word_emb_dim")),
-        channels=SeqTRConfig.channels // int(fixture.number("div")),
-        width=int(fixture.number("d_model")),
-        heads=int(fixture.number("nhead")),
-        inner_width=int(fixture.number("ffn")),
-        encoder_layers=int(fixture.number("n_enc")),
-        decoder_layers=int(fixture.number("n_dec")),
+        points=fixture.count("num_ray"),
+        bins=fixture.count("num_bin"),
+        side=fixture.count("resize_long_edge"),
+        max_words=fixture.count("max_token"),
+        word_width=fixture.count("word_emb_dim"),
+        channels=SeqTRConfig.channels // fixture.count("div"),
+        width=fixture.count("d_model"),
+        heads=fixture.count("nhead"),
+        inner_width=fixture.count("ffn"),
+        encoder_layers=fixture.count("n_enc"),
+        decoder_layers=fixture.count("n_dec"),
         cut_expressions=True,
         inclusive_corners=True,
         two_points_as_box=True,
@@ -68,7 +68,7 @@ def configuration(fixture: Fixture, mode: Mode) -> SeqTRConfig:
 def network(fixture: Fixture, mode: Mode) -> SeqTR:
     """The network of a mode, with its weights. The file has one table of positions for all, and both tasks' starts."""
     config = configuration(fixture, mode)
-    model = SeqTR(config, int(fixture.number("vocab_tokens")))
+    model = SeqTR(config, fixture.count("vocab_tokens"))
     theirs = fixture.under("weight/")
     theirs[POSITIONS] = theirs[POSITIONS][: config.length]
     if mode != "both":

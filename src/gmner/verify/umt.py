@@ -29,13 +29,13 @@ def network(fixture: Fixture) -> UMT:
 
     names = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
              "max_position_embeddings", "type_vocab_size")  # fmt: skip
-    sizes = {name: int(fixture.number(name)) for name in names}
+    sizes = {name: fixture.count(name) for name in names}
     encoder = BertModel(BertConfig(**sizes, layer_norm_eps=fixture.number("layer_norm_eps")))
     config = UMTConfig(
-        grid_width=int(fixture.number("visual_dim")),
-        text_to_image=int(fixture.number("layer_num1")),
-        image_to_text=int(fixture.number("layer_num2")),
-        text_to_text=int(fixture.number("layer_num3")),
+        grid_width=fixture.count("visual_dim"),
+        text_to_image=fixture.count("layer_num1"),
+        image_to_text=fixture.count("layer_num2"),
+        text_to_text=fixture.count("layer_num3"),
         main_share=fixture.number("alpha"),
         span_weight=fixture.number("beta"),
     )

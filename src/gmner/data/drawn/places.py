@@ -168,12 +168,7 @@ def _draw_mountain(pen: Pen, look: Look) -> None:
     pen.polygon(ridge, rock)
     pen.polygon(
         [
-            (0.02, 0.0),
-            (0.1, 0.09),
-            (0.3, 0.38),
-            (0.42, 0.34),
-            (0.7, 0.7),
-            (1.0, 1.0),
+            *ridge[5:],
             (0.25, 1.0),
             (0.12, 0.7),
             (0.18, 0.45),

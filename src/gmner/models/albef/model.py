@@ -25,10 +25,6 @@ class Texts(NamedTuple):
     pieces: Int64[Tensor, "batch pieces"]
     present: Bool[Tensor, "batch pieces"]
 
-    def to(self, device: torch.device) -> "Texts":
-        """The same on another device."""
-        return Texts(*(tensor.to(device) for tensor in self))
-
 
 class TextTransformer(nn.Module):
     """BERT without its pooler, whose layers from `fusion_layer` on read a picture. All pieces are of token type 0."""

@@ -11,6 +11,7 @@ from gmner.image import Picture
 from gmner.models.albef import weights
 from gmner.models.albef.codec import ALBEFCodec, probabilities
 from gmner.models.albef.model import ALBEF
+from gmner.nn.batching import moved
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class ALBEFEntailer:
         for start in range(0, len(pairs), self.batch_size):
             owners = torch.tensor([owner for owner, _ in pairs[start : start + self.batch_size]])
             low, high = int(owners[0]), int(owners[-1]) + 1  # no keys and values of pictures that nobody reads
-            texts = self.codec.batch([pieces for _, pieces in pairs[start : start + self.batch_size]])
-            logits = self.model.judge(texts.to(self.model.device), seen[low:high], (owners - low).to(self.model.device))
+            batch = self.codec.batch([pieces for _, pieces in pairs[start : start + self.batch_size]])
+            texts = moved(batch, self.model.device)
+            logits = self.model.judge(texts, seen[low:high], (owners - low).to(self.model.device))
             yield from probabilities(logits.float(), self.codec.config.decision).tolist()

@@ -172,7 +172,7 @@ def start_from(path: Path, student: ALBEF, teacher: ALBEF | None = None) -> None
     if path.is_dir():
         _, tensors = checkpoint.load(path, ALBEFConfig)
         for model in (student, teacher) if teacher is not None else (student,):
-            _fill(model, tensors, path)
+            checkpoint.fill(model, tensors, str(path))
         return
     published = _read(path, student.config)
     pretrained = any(".bert." in name for name in published)
@@ -202,15 +202,8 @@ def load(folder: Path) -> tuple[ALBEF, ALBEFCodec]:
     config, tensors = checkpoint.load(folder, ALBEFConfig)
     with unfilled():
         model = ALBEF(config)
-    _fill(model, tensors, folder, assign=True)
+    checkpoint.fill(model, tensors, str(folder), assign=True)
     return model.eval(), ALBEFCodec(config, load_tokenizer(config.tokenizer))
-
-
-def _fill(model: ALBEF, tensors: Mapping[str, Tensor], source: Path, *, assign: bool = False) -> None:
-    """Give a model the tensors of a folder of ours; with `assign`, themselves and not copies."""
-    checkpoint.compare_names(tensors, model.state_dict(), str(source))
-    checkpoint.compare_shapes(tensors, model.state_dict(), str(source))
-    model.load_state_dict(tensors, assign=assign)
 
 
 def _read(path: Path, config: ALBEFConfig) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from gmner.errors import TextError
 from gmner.models.blind.config import BlindConfig
 from gmner.models.blind.model import CAPTION, DESCRIPTION, MOST_NAMES, SENTENCE, Blind, Names, Posts
+from gmner.nn.batching import moved
 from gmner.types import ENTITY_TYPES, Box, Entity, Example
 
 
@@ -132,7 +133,7 @@ class BlindCodec:
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
             posts, flat = self.batch([encoded[index] for index in chosen])
-            logits = model(posts.to(model.device), flat.to(model.device))
+            logits = model(moved(posts, model.device), moved(flat, model.device))
             best = logits.hits.max(1)
             judged = zip(
                 logits.visible.sigmoid().tolist(), best.indices.tolist(), best.values.sigmoid().tolist(), strict=True

@@ -26,10 +26,6 @@ class Posts(NamedTuple):
     marks: Int64[Tensor, "batch pieces"]
     attention: Bool[Tensor, "batch pieces"]
 
-    def to(self, device: torch.device) -> "Posts":
-        """The same on another device."""
-        return Posts(*(tensor.to(device) for tensor in self))
-
 
 class Names(NamedTuple):
     """Names of a batch, in any order: the post, the sub-words (half-open), the type, and which of how many."""
@@ -39,10 +35,6 @@ class Names(NamedTuple):
     end: Int64[Tensor, " names"]
     type: Int64[Tensor, " names"]
     place: Int64[Tensor, " names"]
-
-    def to(self, device: torch.device) -> "Names":
-        """The same on another device."""
-        return Names(*(tensor.to(device) for tensor in self))
 
 
 class Logits(NamedTuple):

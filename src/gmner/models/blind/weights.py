@@ -2,27 +2,17 @@
 
 from pathlib import Path
 
-from gmner import checkpoint
 from gmner.models.blind.codec import BlindCodec
 from gmner.models.blind.config import BlindConfig
 from gmner.models.blind.model import Blind
-from gmner.nn.changes import apply, changes, expected
-from gmner.nn.encoders import load_encoder, load_tokenizer
+from gmner.nn import changes
 
 
 def save(folder: Path, model: Blind) -> None:
     """Write a trained blind reader into `folder`."""
-    checkpoint.save(folder, model.config, changes(model, load_encoder(model.config.encoder)))
+    changes.save(folder, model, model.config)
 
 
 def load(folder: Path) -> tuple[Blind, BlindCodec]:
-    """A blind reader in evaluation mode and its codec.
-
-    Raises:
-        CheckpointError: the folder is missing or damaged, or holds other tensors than the model it describes.
-    """
-    config, tensors = checkpoint.load(folder, BlindConfig)
-    model = Blind(config, load_encoder(config.encoder))
-    checkpoint.compare_names(tensors, expected(model, tensors), str(folder))
-    apply(model, tensors, str(folder))
-    return model.eval(), BlindCodec(config, load_tokenizer(config.encoder))
+    """A blind reader in evaluation mode and its codec; it raises as `changes.load` does."""
+    return changes.load(folder, BlindConfig, Blind, BlindCodec)

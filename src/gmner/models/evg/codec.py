@@ -15,6 +15,7 @@ from gmner.expression import expression_of
 from gmner.image import Picture
 from gmner.models.evg.config import EVGConfig
 from gmner.models.evg.model import EVG, Queries
+from gmner.nn.batching import moved
 from gmner.nn.encoders import word_pieces
 from gmner.nn.regions import Seen, region_shares, region_tensors, see
 from gmner.tagging import split_words, word_offsets
@@ -172,7 +173,7 @@ class EVGCodec:
         for start in range(0, len(asked), batch_size):
             indexes = asked[start : start + batch_size]
             batch = [encoded[index] for index in indexes]
-            rows = iter(model(self.batch(batch).to(model.device)).float().softmax(-1).cpu())
+            rows = iter(model(moved(self.batch(batch), model.device)).float().softmax(-1).cpu())
             for index, item in zip(indexes, batch, strict=True):
                 found[index] = tuple(_placed(query.entity, next(rows), item.regions) for query in item.queries)
         return [found.get(index, ()) for index in range(len(encoded))]

@@ -32,10 +32,6 @@ class Queries(NamedTuple):
     places: Float[Tensor, "posts regions 5"]
     present: Bool[Tensor, "posts regions"]
 
-    def to(self, device: torch.device) -> "Queries":
-        """The same on another device."""
-        return Queries(*(tensor.to(device) for tensor in self))
-
 
 class EVG(nn.Module):
     """Scores of the regions of every entity, "none" first. `encoder` is a BERT-like model of `transformers`."""

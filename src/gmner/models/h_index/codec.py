@@ -16,7 +16,7 @@ from gmner.models.h_index.config import END, POINTERS, SEEN, TYPE_TOKENS, HIndex
 from gmner.models.h_index.generate import Generated, generate
 from gmner.models.h_index.model import HIndex, Source, Targets, sums_above_zero
 from gmner.models.h_index.sequences import Group, Words, read_sequence, write_sequence
-from gmner.nn.batching import in_batches
+from gmner.nn.batching import in_batches, moved
 from gmner.nn.encoders import word_pieces
 from gmner.nn.regions import Seen, region_shares, region_tensors, see
 from gmner.tagging import TokenSpan, split_words, to_entity, to_token_span, word_offsets
@@ -197,7 +197,7 @@ class HIndexCodec:
         """
 
         def compute(batch: list[Encoded]) -> list[tuple[Entity, ...]]:
-            generated = Generated(*(part.cpu() for part in generate(model, self.batch(batch).to(model.device))))
+            generated = Generated(*(part.cpu() for part in generate(model, moved(self.batch(batch), model.device))))
             return [self.read(item, generated, row) for row, item in enumerate(batch)]
 
         return in_batches(encoded, batch_size, lambda item: len(item.pieces), compute)

@@ -41,10 +41,6 @@ class Source(NamedTuple):
     places: Float[Tensor, "batch regions 5"]
     present: Bool[Tensor, "batch regions"]
 
-    def to(self, device: torch.device) -> "Source":
-        """The same on another device."""
-        return Source(*(tensor.to(device) for tensor in self))
-
 
 class Targets(NamedTuple):
     """What is to be generated for a batch."""

@@ -2,7 +2,6 @@
 
 from typing import Final, NamedTuple
 
-import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
@@ -24,7 +23,3 @@ class Posts(NamedTuple):
     """Crops (3, side, side) or features (width) of each region."""
     places: Float[Tensor, "batch regions 5"]
     regions: Bool[Tensor, "batch regions"]
-
-    def to(self, device: torch.device) -> "Posts":
-        """The same on another device."""
-        return Posts(*(tensor.to(device) for tensor in self))

@@ -19,7 +19,7 @@ from gmner.models.mqspn.config import MQSPNConfig
 from gmner.models.mqspn.decoding import Answer, decode
 from gmner.models.mqspn.gold import Item
 from gmner.models.mqspn.outputs import NONE, TYPES, Gold
-from gmner.nn.batching import in_batches
+from gmner.nn.batching import in_batches, moved
 from gmner.nn.crops import blank, clip_features, crop, normalise
 from gmner.nn.encoders import word_pieces
 from gmner.tagging import TokenSpan, split_words, to_entity, word_offsets, word_shape
@@ -254,7 +254,7 @@ class MQSPNCodec:
         device = next(model.parameters()).device
 
         def compute(batch: list[Encoded]) -> list[tuple[Entity, ...]]:
-            posts = self.batch(batch).to(device)
+            posts = moved(self.batch(batch), device)
             found = decode(model(posts)[-1], posts.words, self.config.decoding)
             return [tuple(entities(item, answers)) for item, answers in zip(batch, found, strict=True)]
 

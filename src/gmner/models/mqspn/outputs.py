@@ -2,7 +2,6 @@
 
 from typing import Final, NamedTuple
 
-import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
@@ -42,7 +41,3 @@ class Gold(NamedTuple):
     regions: Bool[Tensor, "batch items regions"]
     """The regions that are right. None is where an entity can be seen and no candidate shows it."""
     present: Bool[Tensor, "batch items"]
-
-    def to(self, device: torch.device) -> "Gold":
-        """The same on another device."""
-        return Gold(*(tensor.to(device) for tensor in self))

@@ -267,8 +267,7 @@ def load(folder: Path) -> tuple[nn.Module, MQSPNCodec]:
     bare = _without_backbones(config)
     clip = load_encoder(config.vision) if sees_by_clip(config) else None
     model, codec = build(bare, load_tokenizer(config.encoder), encoder, clip)
-    checkpoint.compare_names(tensors, model.state_dict(), str(folder))
-    _load_state(model, tensors)
+    checkpoint.fill(model, tensors, str(folder))
     return model.eval(), replace(codec, config=config)
 
 
@@ -279,21 +278,10 @@ def load_released(path: Path, config: MQSPNConfig) -> tuple[nn.Module, MQSPNCode
         CheckpointError: the file is missing, damaged or of another model.
     """
     model, codec = build(_without_backbones(config), load_tokenizer(config.encoder))
-    _load_state(model, from_published(checkpoint.read_tensors(path), model.state_dict()))
+    checkpoint.fill(model, from_published(checkpoint.read_tensors(path), model.state_dict()), str(path))
     return model.eval(), replace(codec, config=config)
 
 
 def _without_backbones(config: MQSPNConfig) -> MQSPNConfig:
     """The settings of a network all of whose weights are about to be loaded."""
     return config if config.released is None else replace(config, released=replace(config.released, pretrained=False))
-
-
-def _load_state(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:  # the names agree, so that it can only be the shapes
-        raise CheckpointError(
-            f"the weights are of another size than the settings say ({str(error).splitlines()[-1].strip()})",
-            allowed="the sizes in the settings are those of the checkpoint",
-            todo="give the settings that the checkpoint was made with",
-        ) from None

@@ -1,7 +1,7 @@
 """OFA on disk: folders of ours, fairseq's checkpoints, and folders of the fork of transformers (ofa.md, section 12)."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -184,7 +184,9 @@ def load_published(path: Path, config: OFAConfig) -> OFA:
     Raises:
         CheckpointError: the checkpoint is missing, damaged, partial or of another size.
     """
-    return _build(config, lambda names: from_published(read_published(path), names))
+    model = _network(config)
+    load_weights(model, from_published(read_published(path), model.state_dict()), str(path))
+    return model.eval()
 
 
 def save(folder: Path, model: OFA, vocabulary: Vocabulary) -> None:
@@ -200,35 +202,23 @@ def load(folder: Path, settings: OFAConfig | None = None) -> tuple[OFA, OFACodec
         CheckpointError: the folder is missing or damaged, or holds other tensors than the model it describes.
     """
     config, tensors = checkpoint.load(folder, OFAConfig)
-
-    def checked(names: Iterable[str]) -> dict[str, Tensor]:
-        checkpoint.compare_names(tensors, names, str(folder))
-        return tensors
-
     vocabulary = read_vocabulary(folder)
     config = config if settings is None else replace(settings, bpe_symbols=vocabulary.size)
-    return _build(config, checked), OFACodec(config, vocabulary)
+    model = _network(config)
+    load_weights(model, tensors, str(folder))
+    return model.eval(), OFACodec(config, vocabulary)
 
 
-def _build(config: OFAConfig, tensors: Callable[[Iterable[str]], Mapping[str, Tensor]]) -> OFA:
+def _network(config: OFAConfig) -> OFA:
     with unfilled():
-        model = OFA(config)
-    load_weights(model, tensors(model.state_dict()))
-    return model.eval()
+        return OFA(config)
 
 
-def load_weights(model: OFA, tensors: Mapping[str, Tensor]) -> None:
-    """Give `model` the tensors under our names, in single precision.
+def load_weights(model: OFA, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Give `model` the tensors of `what` under our names, in single precision.
 
     Raises:
-        CheckpointError: they are of other sizes.
+        CheckpointError: names or sizes are not those of the model.
     """
-    try:
-        single = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-        model.load_state_dict(single, assign=True)
-    except RuntimeError as error:  # the names agree, so that it can only be the shapes
-        raise CheckpointError(
-            f"the weights are of another size than the settings say ({str(error).splitlines()[-1].strip()})",
-            allowed="the settings are those of the checkpoint",
-            todo="choose the size that the checkpoint was made with",
-        ) from None
+    single = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    checkpoint.fill(model, single, what, assign=True)

@@ -33,10 +33,6 @@ class Pairs(NamedTuple):
     words: Int64[Tensor, "pairs words"]
     picture: Int64[Tensor, " pairs"]
 
-    def to(self, device: torch.device) -> "Pairs":
-        """The same on another device."""
-        return Pairs(*(tensor.to(device) for tensor in self))
-
 
 class Scene(NamedTuple):
     """What the decoder reads: the cells of a picture as an expression shows them."""

@@ -17,6 +17,7 @@ from gmner.models.seqtr.codec import SeqTRCodec
 from gmner.models.seqtr.darknet import fold
 from gmner.models.seqtr.frame import Frame, View
 from gmner.models.seqtr.model import SeqTR
+from gmner.nn.batching import moved
 from gmner.types import Box, Mask
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ class SeqTRGrounder:
 
     def _write(self, views: list[View], expressions: list[Sequence[str]]) -> Iterator[Tokens]:
         """The tokens of every pair of views of one padded size."""
-        pairs = self.codec.batch(views, expressions).to(self.model.device)
+        pairs = moved(self.codec.batch(views, expressions), self.model.device)
         seen = self.model.see(pairs.pixels)
         for start in range(0, len(pairs.picture), self.batch_size):
             some = slice(start, start + self.batch_size)

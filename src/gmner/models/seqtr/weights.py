@@ -133,7 +133,7 @@ def load_published(config: SeqTRConfig, file: Path, vocabulary: Vocabulary) -> t
         CheckpointError: the file is missing, damaged, or of another model, size or vocabulary.
     """
     model = SeqTR(config, len(vocabulary.words))
-    _fill(model, from_published(read_published(file), model.state_dict()), file)
+    checkpoint.fill(model, from_published(read_published(file), model.state_dict()), str(file))
     return model.eval(), SeqTRCodec(config, vocabulary)
 
 
@@ -152,7 +152,7 @@ def start_from(model: SeqTR, file: Path) -> None:
         theirs.pop(name, None)
         if name in own:
             theirs[name] = own[name]
-    _fill(model, from_published(theirs, model.state_dict()), file)
+    checkpoint.fill(model, from_published(theirs, model.state_dict()), str(file))
 
 
 def read_darknet(darknet: DarkNet, file: Path) -> int:
@@ -222,23 +222,8 @@ def load(folder: Path, settings: SeqTRConfig | None = None) -> tuple[SeqTR, SeqT
             todo="copy the folder again",
         ) from None
     model = SeqTR(config, len(vocabulary.words))
-    checkpoint.compare_names(tensors, model.state_dict(), str(folder))
-    _fill(model, tensors, folder)
+    checkpoint.fill(model, tensors, str(folder))
     return model.eval(), SeqTRCodec(config, vocabulary)
-
-
-def _fill(model: SeqTR, tensors: Mapping[str, Tensor], source: Path) -> None:
-    """Give a model its tensors, whose names are right."""
-    own = model.state_dict()
-    wrong = [name for name, tensor in tensors.items() if tensor.shape != own[name].shape]
-    if wrong:
-        shapes = [f"{name} {list(tensors[name].shape)} for {list(own[name].shape)}" for name in wrong[:5]]
-        raise CheckpointError(
-            f"{source} has tensors of other sizes: {', '.join(shapes)}{' ...' if wrong[5:] else ''} ({len(wrong)})",
-            allowed="the settings and the vocabulary are those of the checkpoint",
-            todo="give the settings and texts that the checkpoint was made with",
-        )
-    model.load_state_dict(tensors)
 
 
 def to_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from gmner.errors import TextError
 from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Sentences, Spans, Tagger
+from gmner.nn.batching import moved
 from gmner.nn.encoders import word_pieces
 from gmner.tagging import TokenSpan, read_bio, to_entity, to_token_span, word_offsets, word_shape, write_bio
 from gmner.types import ENTITY_TYPES, Entity, Example
@@ -21,7 +22,7 @@ class Encoded:
     """A sentence, or a stretch of one, as numbers.
 
     `pieces` and `shapes` hold the special tokens and the knowledge; `first` is where each word's first piece stands,
-    `offsets` where each word stands in the text.
+    `offsets` where each word stands in the text. `left_out` are the sub-words of the knowledge that had no room.
     """
 
     example: Example
@@ -29,6 +30,7 @@ class Encoded:
     pieces: list[int]
     shapes: list[int]
     first: list[int]
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class TaggerCodec:
         """Every example as numbers.
 
         Raises:
-            TextError: a sentence has more sub-words than the window; it is never shortened.
+            TextError: a sentence has more sub-words than the window; it is never shortened. What does not fit of the
+                knowledge behind it is `left_out`.
         """
         encoded = []
         for example, stretches in zip(examples, self.windows(examples), strict=True):
@@ -98,9 +101,10 @@ class TaggerCodec:
             pieces += known[word]
             shapes += [word_shape(word)] * len(known[word])
         room = self.config.window - len(pieces) - 2
-        extra = [piece for word in knowledge for piece in known[word]][: max(room, 0)]
+        whole = [piece for word in knowledge for piece in known[word]]
+        extra = whole[: max(room, 0)]
         tail = [self.tokenizer.sep_token_id, *extra, *([self.tokenizer.sep_token_id] if extra else [])]
-        return Encoded(example, offsets, pieces + tail, shapes + [0] * len(tail), first)
+        return Encoded(example, offsets, pieces + tail, shapes + [0] * len(tail), first, len(whole) - len(extra))
 
     def batch(self, encoded: Sequence[Encoded]) -> Sentences:
         """Sentences padded to the longest of them."""
@@ -125,23 +129,23 @@ class TaggerCodec:
         types = torch.tensor([ENTITY_TYPES.index(item[3]) for item in flat], dtype=torch.long)
         return Spans(columns[0], columns[1], columns[2], types)
 
+    def predict(self, model: Tagger, encoded: Sequence[Encoded], batch_size: int = 32) -> list[tuple[Entity, ...]]:
+        """The entities of every sentence, as `predict_stretches` gives them."""
+        return self.predict_stretches(model, [[item] for item in encoded], batch_size)
+
     @torch.inference_mode()
-    def predict(
-        self, model: Tagger, examples: Sequence[Example], batch_size: int = 32, *, windows: bool = False
+    def predict_stretches(
+        self, model: Tagger, posts: Sequence[Sequence[Encoded]], batch_size: int = 32
     ) -> list[tuple[Entity, ...]]:
-        """The entities of every example in text order, each with `score` and, if the model says it, `groundable`.
+        """The entities of every post in text order, each with `score` and, if the model says it, `groundable`.
 
-        `score` is the smallest marginal probability of the entity's tags. Sentences are batched by length; what is
-        found in one does not depend on the others. With `windows` a long text is read in overlapping stretches, and
-        of two that overlap each speaks for the half of the overlap that it sees with more context.
-
-        Raises:
-            TextError: a text is longer than the model's window (with `windows`: a single word is).
+        `score` is the smallest marginal probability of the entity's tags. Stretches are batched by length; what is
+        found in one post does not depend on the others. Of two stretches that overlap each speaks for the half of the
+        overlap that it sees with more context.
         """
-        parts = self.windows(examples) if windows else [[item] for item in self.encode(examples)]
-        flat = [(index, item, own) for index, items in enumerate(parts) for item, own in _owners(items)]
+        flat = [(index, item, own) for index, items in enumerate(posts) for item, own in _owners(items)]
         flat.sort(key=lambda part: len(part[1].pieces))
-        found: list[list[Entity]] = [[] for _ in examples]
+        found: list[list[Entity]] = [[] for _ in posts]
         for start in range(0, len(flat), batch_size):
             batch = flat[start : start + batch_size]
             for (index, _, own), entities in zip(batch, self._predict(model, [part[1] for part in batch]), strict=True):
@@ -149,7 +153,7 @@ class TaggerCodec:
         return [tuple(sorted(entities, key=lambda entity: entity.start or 0)) for entities in found]
 
     def _predict(self, model: Tagger, encoded: list[Encoded]) -> list[tuple[Entity, ...]]:
-        batch = self.batch(encoded).to(model.device)
+        batch = moved(self.batch(encoded), model.device)
         if not batch.words.shape[1]:
             return [()] * len(encoded)
         words = model(batch)
@@ -159,7 +163,7 @@ class TaggerCodec:
         spans = [read_bio([self.config.tags[column] for column in path]) for path in paths]
         groundable: list[float] | None = None
         if model.groundable is not None and any(spans):
-            logits = model.groundable(words, batch.words, self.spans(spans).to(model.device))
+            logits = model.groundable(words, batch.words, moved(self.spans(spans), model.device))
             groundable = logits.sigmoid().tolist()
         probabilities = iter(groundable or [])
         results = []

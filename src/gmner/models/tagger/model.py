@@ -23,10 +23,6 @@ class Sentences(NamedTuple):
     words: Bool[Tensor, "batch words"]
     """Which words there are."""
 
-    def to(self, device: torch.device) -> "Sentences":
-        """The same on another device."""
-        return Sentences(*(tensor.to(device) for tensor in self))
-
 
 class Spans(NamedTuple):
     """Entities of a batch, in any order."""
@@ -35,10 +31,6 @@ class Spans(NamedTuple):
     start: Int64[Tensor, " spans"]
     end: Int64[Tensor, " spans"]
     type: Int64[Tensor, " spans"]
-
-    def to(self, device: torch.device) -> "Spans":
-        """The same on another device."""
-        return Spans(*(tensor.to(device) for tensor in self))
 
 
 class Tagger(nn.Module):

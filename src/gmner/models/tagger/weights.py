@@ -2,27 +2,17 @@
 
 from pathlib import Path
 
-from gmner import checkpoint
 from gmner.models.tagger.codec import TaggerCodec
 from gmner.models.tagger.config import TaggerConfig
 from gmner.models.tagger.model import Tagger
-from gmner.nn.changes import apply, changes, expected
-from gmner.nn.encoders import load_encoder, load_tokenizer
+from gmner.nn import changes
 
 
 def save(folder: Path, model: Tagger) -> None:
     """Write a trained tagger into `folder`."""
-    checkpoint.save(folder, model.config, changes(model, load_encoder(model.config.encoder)))
+    changes.save(folder, model, model.config)
 
 
 def load(folder: Path) -> tuple[Tagger, TaggerCodec]:
-    """A tagger in evaluation mode and its codec.
-
-    Raises:
-        CheckpointError: the folder is missing or damaged, or holds other tensors than the tagger it describes.
-    """
-    config, tensors = checkpoint.load(folder, TaggerConfig)
-    model = Tagger(config, load_encoder(config.encoder))
-    checkpoint.compare_names(tensors, expected(model, tensors), str(folder))
-    apply(model, tensors, str(folder))
-    return model.eval(), TaggerCodec(config, load_tokenizer(config.encoder))
+    """A tagger in evaluation mode and its codec; it raises as `changes.load` does."""
+    return changes.load(folder, TaggerConfig, Tagger, TaggerCodec)

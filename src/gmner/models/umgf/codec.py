@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from gmner.image import Picture
 from gmner.models.umgf.config import LABELS, UMGFConfig
 from gmner.models.umgf.model import UMGF, Posts
-from gmner.nn.batching import in_batches
+from gmner.nn.batching import in_batches, moved
 from gmner.nn.crops import cut
 from gmner.nn.imagenet import View, middle, normalise
 from gmner.nn.piece_labels import PieceLabels, Sentence
@@ -26,6 +26,11 @@ class Encoded(NamedTuple):
 
     sentence: Sentence
     views: tuple[View, ...]
+
+    @property
+    def example(self) -> Example:
+        """The post."""
+        return self.sentence.example
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class UMGFCodec:
         """
 
         def compute(batch: list[Encoded]) -> list[tuple[Entity, ...]]:
-            posts = self.batch(batch).to(model.device)
+            posts = moved(self.batch(batch), model.device)
             return PIECES.decode(model.crf, model(posts), posts.attention, [item.sentence for item in batch])
 
         return in_batches(encoded, batch_size, lambda item: len(item.sentence.pieces), compute)

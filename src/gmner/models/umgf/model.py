@@ -23,10 +23,6 @@ class Posts(NamedTuple):
     pixels: Float[Tensor, "crops 3 height width"]
     present: Bool[Tensor, "batch objects"]
 
-    def to(self, device: torch.device) -> "Posts":
-        """The same on another device."""
-        return Posts(*(tensor.to(device) for tensor in self))
-
 
 class ObjectAttention(nn.Module):
     """Attention among visual objects: what is read is the objects themselves, for values have no projection, nor has

@@ -1,8 +1,8 @@
 """Posts to tensors and tensors to entities, for training and inference alike."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -14,12 +14,10 @@ from gmner.image import Picture
 from gmner.models.umt.config import LABELS, SPAN_LABELS, UMTConfig, span_label
 from gmner.models.umt.model import UMT, Labels, Posts, fusion_feature
 from gmner.models.umt.pixels import random_piece
-from gmner.nn.batching import in_batches
+from gmner.nn.batching import in_batches, moved
 from gmner.nn.imagenet import SIDE, View, middle, normalise
 from gmner.nn.piece_labels import PieceLabels, Sentence
 from gmner.types import Entity, Example
-
-T = TypeVar("T")
 
 PIECES: Final = PieceLabels(LABELS)
 SPAN_COLUMN: Final = torch.tensor([SPAN_LABELS.index(span_label(label)) for label in LABELS])
@@ -31,6 +29,11 @@ class Encoded(NamedTuple):
 
     sentence: Sentence
     view: View
+
+    @property
+    def example(self) -> Example:
+        """The post."""
+        return self.sentence.example
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,7 @@ class UMTCodec:
         return Labels(main, SPAN_COLUMN[main])
 
     @torch.inference_mode()
-    def predict(
-        self, model: UMT, examples: Sequence[Example], pictures: Sequence[Picture | None], batch_size: int = 16
-    ) -> list[tuple[Entity, ...]]:
+    def predict(self, model: UMT, encoded: Sequence[Encoded], batch_size: int = 16) -> list[tuple[Entity, ...]]:
         """The entities of every post in text order, each with `score`: the smallest marginal of its words' labels.
 
         What is found in one post does not depend on the others, scores but for the last digits (`batch_size` 1: not at
@@ -102,37 +103,29 @@ class UMTCodec:
         where the released evaluation counts a false one.
         """
 
-        def compute(encoded: list[Encoded]) -> list[tuple[Entity, ...]]:
-            posts = self.batch(encoded).to(model.device)
-            sentences = [item.sentence for item in encoded]
+        def compute(batch: list[Encoded]) -> list[tuple[Entity, ...]]:
+            posts = moved(self.batch(batch), model.device)
+            sentences = [item.sentence for item in batch]
             emissions = model(posts).emissions
             return PIECES.decode(model.crf, emissions, posts.attention, sentences, released=self.config.released)
 
-        return self._in_batches(compute, examples, pictures, batch_size)
+        return in_batches(encoded, batch_size, _length, compute)
 
     @torch.inference_mode()
-    def features(
-        self, model: UMT, examples: Sequence[Example], pictures: Sequence[Picture | None], batch_size: int = 16
-    ) -> Float[Tensor, "posts feature"]:
+    def features(self, model: UMT, encoded: Sequence[Encoded], batch_size: int = 16) -> Float[Tensor, "posts feature"]:
         """The fusion feature of every post (`model.fusion_feature`), of the kind that the settings name."""
         length = self.config.window if self.config.fusion == "flat" else None
 
-        def compute(encoded: list[Encoded]) -> Tensor:
-            posts = self.batch(encoded, length).to(model.device)
+        def compute(batch: list[Encoded]) -> Tensor:
+            posts = moved(self.batch(batch, length), model.device)
             return fusion_feature(model(posts).fused, posts.attention, self.config.fusion).cpu()
 
-        rows = self._in_batches(compute, examples, pictures, batch_size)
+        rows = in_batches(encoded, batch_size, _length, compute)
         return torch.stack(rows) if rows else torch.empty(0, 0)
 
-    def _in_batches(
-        self,
-        compute: Callable[[list[Encoded]], Iterable[T]],
-        examples: Sequence[Example],
-        pictures: Sequence[Picture | None],
-        batch_size: int,
-    ) -> list[T]:
-        encoded = self.encode(examples, pictures)
-        return in_batches(encoded, batch_size, lambda item: len(item.sentence.pieces), compute)
+
+def _length(item: Encoded) -> int:
+    return len(item.sentence.pieces)
 
 
 def _pad(rows: Sequence[Sequence[int]], length: int | None = None, filler: int = 0) -> Tensor:

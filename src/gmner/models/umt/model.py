@@ -26,10 +26,6 @@ class Posts(NamedTuple):
     attention: Bool[Tensor, "batch pieces"]
     pixels: Float[Tensor, "batch 3 height width"]
 
-    def to(self, device: torch.device) -> "Posts":
-        """The same on another device."""
-        return Posts(*(tensor.to(device) for tensor in self))
-
 
 class Labels(NamedTuple):
     """Gold label columns of a batch, 0 where padded."""

@@ -3,14 +3,13 @@
 The published network and its ResNet are two files, `pytorch_model.bin` and `pytorch_encoder.bin`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from torch import Tensor
 
 from gmner import checkpoint
-from gmner.errors import CheckpointError
 from gmner.image import Picture
 from gmner.models.umt.codec import UMTCodec
 from gmner.models.umt.config import UMTConfig
@@ -99,14 +98,11 @@ def load_published(
     Raises:
         CheckpointError: a file is missing, damaged or of another model, or an encoder is not there to be filled.
     """
-
-    def tensors(names: Iterable[str]) -> dict[str, Tensor]:
-        names = list(names)
-        return from_published(checkpoint.read_tensors(network), names) | vision_from_published(
-            checkpoint.read_tensors(vision), names
-        )
-
-    return _build(config, tensors, stand_in)
+    model = _network(config)
+    names = list(model.state_dict())
+    theirs = from_published(checkpoint.read_tensors(network), names)
+    theirs |= vision_from_published(checkpoint.read_tensors(vision), names)
+    return _filled(model, theirs, "the published UMT", stand_in)
 
 
 def save(folder: Path, model: UMT) -> None:
@@ -122,27 +118,16 @@ def load(folder: Path, stand_in: Picture | None = None) -> tuple[UMT, UMTCodec]:
             encoder that it names is not there.
     """
     config, tensors = checkpoint.load(folder, UMTConfig)
-
-    def checked(names: Iterable[str]) -> dict[str, Tensor]:
-        checkpoint.compare_names(tensors, names, str(folder))
-        return tensors
-
-    return _build(config, checked, stand_in)
+    return _filled(_network(config), tensors, str(folder), stand_in)
 
 
-def _build(
-    config: UMTConfig, tensors: Callable[[Iterable[str]], Mapping[str, Tensor]], stand_in: Picture | None
-) -> tuple[UMT, UMTCodec]:
-    model = UMT(config, load_encoder(config.encoder), load_encoder(config.vision))
-    try:
-        model.load_state_dict(tensors(model.state_dict()))
-    except RuntimeError as error:  # the names agree, so that it can only be the shapes
-        raise CheckpointError(
-            f"the weights are of another size than the settings say ({str(error).splitlines()[-1].strip()})",
-            allowed="`encoder`, `vision` and the numbers of blocks are those of the checkpoint",
-            todo="give the settings that the checkpoint was made with",
-        ) from None
-    return model.eval(), UMTCodec(config, load_tokenizer(config.encoder), stand_in)
+def _network(config: UMTConfig) -> UMT:
+    return UMT(config, load_encoder(config.encoder), load_encoder(config.vision))
+
+
+def _filled(model: UMT, tensors: Mapping[str, Tensor], what: str, stand_in: Picture | None) -> tuple[UMT, UMTCodec]:
+    checkpoint.fill(model, tensors, what)
+    return model.eval(), UMTCodec(model.config, load_tokenizer(model.config.encoder), stand_in)
 
 
 def _renamed(published: Mapping[str, Tensor], names: Iterable[str], what: str) -> dict[str, Tensor]:
