@@ -57,8 +57,10 @@ def predictor(task: str, folder: Path, bf16: bool) -> Callable[[int], object]:
     """What predicts so many expressions of the picture."""
     if task == "entail":
         entailer = OFAEntailer.load(folder, bf16=bf16)
+        entailer.model.requires_grad_(False)  # the counter of operations stumbles over what could have a gradient
         return lambda count: entailer.entail([PICTURE], [EXPRESSIONS[:count]], [CAPTION])
     grounder = OFAGrounder.load(folder, bf16=bf16)
+    grounder.model.requires_grad_(False)
     return lambda count: grounder.ground([PICTURE], [EXPRESSIONS[:count]])
 
 
