@@ -52,7 +52,7 @@ def form(text: str, picture: bytes) -> Send:
 
     async def send(client: httpx.AsyncClient) -> int:
         files = {"image": ("a.png", picture)}
-        return (await client.post("/v1/predict/form", data={"text": text}, files=files)).status_code
+        return (await client.post("/v1/predict", data={"text": text}, files=files)).status_code
 
     return send
 
@@ -136,7 +136,7 @@ def bad() -> dict[str, Kind]:
         "deep JSON": Kind(body(b"[" * 100_000), (400, 422)),
         "lone surrogate": Kind(body(b'{"posts": [{"text": "\\ud800"}]}'), (422,)),
         "bytes": Kind(body(bytes(range(256)) * 40), (400, 422)),
-        "broken form": Kind(body(b"--y\r\nrubbish", "/v1/predict/form", "multipart/form-data; boundary=x"), (400, 422)),
+        "broken form": Kind(body(b"--y\r\nrubbish", "/v1/predict", "multipart/form-data; boundary=x"), (400, 422)),
         "too many posts": Kind(body(json.dumps({"posts": [{"text": "Ada"}] * 33}).encode()), (422,)),
         "no such route": Kind(body(b"{}", "/v1/../../etc/passwd"), (404, 405)),
         "leaves before the answer": Kind(leaving(1.0), (NO_ANSWER,)),

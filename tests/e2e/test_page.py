@@ -1,5 +1,6 @@
 """The web page in a real browser: a post goes in, names light up in text, picture and table, files come out."""
 
+import io
 import json
 import os
 import signal
@@ -8,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests.serving import serving
 
 from gmner.data.labelme import from_base64
@@ -45,7 +48,8 @@ def browsing(address: str, **options: Any) -> Iterator[Any]:
         page.on("request", lambda request: asked.append(request.url))
         page.goto(address)
         yield page
-        assert all(url.startswith((address, "blob:", "data:")) for url in asked)
+        origin = "/".join(address.split("/")[:3])
+        assert all(url.startswith((origin, "blob:", "data:")) for url in asked)
         browser.close()
 
 
@@ -101,6 +105,14 @@ def test_a_post_is_shown_linked_and_downloaded(page: Any, tmp_path: Path) -> Non
     assert [annotation["area"] for annotation in coco["annotations"]] == sums  # the page reads COCO's codes as we do
     labelme = json.loads(files["labelme"].read_text(encoding="utf-8"))
     assert (labelme["imageWidth"], labelme["imageHeight"]) == tuple(row["image_size"])
+    drawn = [shape for shape in labelme["shapes"] if shape["shape_type"] == "mask"]
+    for shape, mask in zip(drawn, masks, strict=True):
+        with Image.open(io.BytesIO(from_base64(shape["mask"]))) as bitmap:
+            assert bitmap.mode == "L"  # labelme takes the array as it is
+            (left, top), (right, bottom) = shape["points"]
+            whole = decode_mask(Mask(tuple(mask["size"]), mask["counts"]))
+            np.testing.assert_array_equal(np.asarray(bitmap) > 0, whole[top : bottom + 1, left : right + 1])
+            assert whole.sum() == (np.asarray(bitmap) > 0).sum()
     assert files["png"].read_bytes().startswith(b"\x89PNG")
 
 
@@ -117,11 +129,20 @@ def test_errors_are_shown_kindly(page: Any, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.png"
     wrong.write_bytes(b"<svg xmlns='http://www.w3.org/2000/svg'/>")
     post(page, "Ada in Rome", wrong)
-    assert page.is_visible("#error") and "SVG" in page.inner_text("#error")
+    assert page.is_visible("#error") and "SVG" in page.inner_text("#error") and not page.is_visible("#preview")
     page.click("#remove")
     post(page, "Ada 👩‍💻 Lovelace visits Rome", None)
     assert not page.is_visible("#error") and not page.is_visible("#scene")
     assert "Rome" in page.locator("#reading mark").all_inner_texts()[-1]
+
+
+def test_an_answer_that_is_not_of_the_service_is_told(page: Any) -> None:
+    page.route("**/v1/predict", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+    post(page, "Ada", None)
+    assert page.inner_text("#error") == "The service answered with status 502."
+    page.route("**/v1/predict", lambda route: route.abort())
+    post(page, "Ada", None)
+    assert page.inner_text("#error") == "The service can not be reached."
 
 
 def test_without_a_picture_there_is_text_alone(page: Any) -> None:
@@ -145,6 +166,44 @@ def test_a_result_keeps_its_picture_when_another_is_chosen(page: Any) -> None:
         page.click('[data-format="labelme"]')
     labelme = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
     assert labelme["imagePath"] == picture.name and from_base64(labelme["imageData"]) == picture.read_bytes()
+
+
+def test_a_labelme_file_of_a_turned_picture_holds_it_upright(page: Any, tmp_path: Path) -> None:
+    """labelme takes the picture in a file as it lies, and refuses one of other sides than the file says."""
+    text, picture = example()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(picture) as image:
+        upright = image.convert("RGB").crop((0, 0, 400, 512))
+        upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    post(page, text, tmp_path / "turned.jpg")
+    with page.expect_download() as download:
+        page.click('[data-format="labelme"]')
+    labelme = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    with Image.open(io.BytesIO(from_base64(labelme["imageData"]))) as held:
+        assert held.size == (labelme["imageWidth"], labelme["imageHeight"]) == upright.size
+        assert 0x0112 not in held.getexif()
+        np.testing.assert_allclose(np.asarray(held.resize((8, 8))), np.asarray(upright.resize((8, 8))), atol=25)
+
+
+def test_a_picture_that_is_dropped_beside_its_place_leaves_the_page(page: Any) -> None:
+    def drop(place: str) -> bool:
+        drag = "new DragEvent('drop', {bubbles: true, cancelable: true, dataTransfer: new DataTransfer()})"
+        return bool(page.evaluate(f"!document.querySelector('{place}').dispatchEvent({drag})"))
+
+    assert drop("header") and drop("#drop")  # the browser is told not to open it
+
+
+def test_the_api_is_described_on_a_page(address: str) -> None:
+    for width in (1280, 390):
+        with browsing(f"{address}/docs", viewport={"width": width, "height": 800}) as page:
+            page.wait_for_selector("h2")
+            assert page.locator("h2").all_inner_texts()[0] == "POST /v1/predict"
+            rows = page.locator("tbody th").all_inner_texts()
+            assert {"posts[].text", "posts[].image", "posts[].entities[].boxes", "error.message", "text"} <= {*rows}
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+            within = "[...document.querySelectorAll('th, td')].every((cell) => cell.scrollWidth <= cell.clientWidth)"
+            assert page.evaluate(within)
 
 
 def test_all_of_it_by_keyboard(page: Any) -> None:

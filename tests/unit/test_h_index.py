@@ -26,6 +26,7 @@ from gmner.nn.regions import region_shares, see
 from gmner.systems.joint import JointModel
 from gmner.training.h_index import HIndexTask
 from gmner.training.loop import TrainingConfig, train
+from gmner.training.pointing import Looking
 from gmner.training.predictions import predict
 from gmner.types import Box, Candidate, Entity, Example
 
@@ -449,8 +450,8 @@ def test_places_are_read_if_asked_for() -> None:
     assert not torch.allclose(here.projected, moved.projected)
 
 
-@pytest.mark.parametrize("naming", [0.0, 0.5])
-def test_it_learns_words_regions_and_types(naming: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("looking", [None, Looking(pictures=12)])
+def test_it_learns_words_regions_and_types(looking: Looking | None, tmp_path: Path) -> None:
     """Colours are regions here: the sentence names one, and the candidate of this colour is it."""
     colours = {"red": 0, "green": 1, "blue": 2}
     rng = np.random.default_rng(0)
@@ -468,7 +469,7 @@ def test_it_learns_words_regions_and_types(naming: float, tmp_path: Path) -> Non
     reader = codec(**sizes)
     torch.manual_seed(0)
     encoded = reader.encode(examples, [None] * 48, given)
-    task = HIndexTask(HIndex(reader.config), reader, encoded, encoded[:12], naming)
+    task = HIndexTask(HIndex(reader.config), reader, encoded, encoded[:12], looking)
     history = train(task, TrainingConfig(epochs=30, batch_size=8, lr=4e-3), tmp_path)
     assert history[-1].loss < history[0].loss / 3
     assert max(epoch.scores["gmner_f1"] for epoch in history) > 95

@@ -27,6 +27,7 @@ from gmner.nn.crops import blank, crop, normalise
 from gmner.nn.encoders import load_tokenizer
 from gmner.training.loop import TrainingConfig, train
 from gmner.training.mqspn import TASKS, MQSPNRecipe
+from gmner.training.pointing import Looking
 from gmner.training.predictions import f1_scores, predict
 from gmner.types import Box, Candidate, Entity, Example
 
@@ -452,8 +453,8 @@ def test_a_frozen_clip_sees_crops_and_is_no_part_of_the_model() -> None:
 # Learning
 
 
-@pytest.mark.parametrize("naming", [0.0, 0.5])
-def test_a_task_learns_names_and_regions(naming: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("looking", [None, Looking(pictures=12)])
+def test_a_task_learns_names_and_regions(looking: Looking | None, tmp_path: Path) -> None:
     """Two colours and two names: which region is right is in the pixels, not in the order of the candidates."""
     config = replace(
         CONFIG, product=True, queries=Queries(count=16, std=1.0), fusion=Fusion(1, scaled=True, residual=True)
@@ -468,8 +469,8 @@ def test_a_task_learns_names_and_regions(naming: float, tmp_path: Path) -> None:
         text = f"see {name} now"
         known = entity(text, name, kind, *([box] if box else []))
         posts.append(replace(post(text, known, name=str(number)), image=shown))
-    training = TrainingConfig(epochs=20, batch_size=8, lr=5e-3, seed=1)
-    recipe = MQSPNRecipe("x.", model=config, training=training, naming=naming)
+    training = TrainingConfig(epochs=30, batch_size=8, lr=5e-3, seed=1)
+    recipe = MQSPNRecipe("x.", model=config, training=training, looking=looking)
     task = recipe.prepare(posts, posts)
     history = train(task, recipe.training, tmp_path)
     assert history[-1].loss < history[0].loss / 3

@@ -15,10 +15,11 @@ import pytest
 from fastapi.testclient import TestClient
 from tests.serving import Echo, encoded, png
 
+from gmner.image import MAX_BYTES
 from gmner.serve.app import create_app
 from gmner.serve.batcher import Batcher, QueueFullError
 from gmner.serve.guard import Drain, JSONLines
-from gmner.serve.settings import BODY_BYTES, TEXT_CHARACTERS, ServiceSettings
+from gmner.serve.settings import BODY_BYTES, FORM_BYTES, TEXT_CHARACTERS, ServiceSettings
 from gmner.types import Example, Prediction
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ def test_one_post_as_json_and_as_a_form_gives_the_same(client: TestClient) -> No
     assert sent.status_code == 200, sent.text
     [row] = sent.json()["posts"]
     assert (row["id"], row["image_size"], row["entities"][0]["text"]) == ("7", [30, 20], "Ada")
-    form = client.post("/v1/predict/form", data={"id": "7", "text": "Ada sings"}, files={"image": ("a.png", png())})
+    form = client.post("/v1/predict", data={"id": "7", "text": "Ada sings"}, files={"image": ("a.png", png())})
     assert form.json() == sent.json()
     prefixed = {"posts": [{"id": "7", "text": "Ada sings", "image": "data:image/png;base64," + encoded(png())}]}
     assert client.post("/v1/predict", json=prefixed).json() == sent.json()
@@ -79,12 +80,59 @@ def test_a_body_that_is_no_request_is_told_so(client: TestClient, body: bytes) -
     assert refused.status_code == 422 and refused.json()["error"]["message"]
 
 
-def test_forms_that_are_none(client: TestClient) -> None:
-    assert client.post("/v1/predict/form", data={"name": "Ada"}).status_code == 422
-    assert client.post("/v1/predict/form", data={"text": "Ada", "image": "words"}).status_code == 422
-    assert client.post("/v1/predict/form", data={"text": "bad"}).status_code == 422
+def parts(*fields: tuple[str, str | bytes]) -> list[tuple[str, Any]]:
+    """The parts of a form as httpx takes them: texts, and files as bytes."""
+    return [(name, (None, value) if isinstance(value, str) else ("a.png", value)) for name, value in fields]
+
+
+def test_many_posts_as_a_form_each_with_its_own_picture(client: TestClient) -> None:
+    form = parts(
+        ("id", "1"),  # what stands before the first text is of the first post
+        ("text", "one"),
+        ("image", png(30, 20)),
+        ("text", "two"),
+        ("text", "three"),
+        ("image", png(8, 9)),
+        ("id", "3"),
+        ("text", "bad"),
+    )
+    rows = client.post("/v1/predict", files=form).json()["posts"]
+    found = [
+        (row.get("id", ""), row.get("text"), row.get("image_size"), row.get("error", {}).get("kind")) for row in rows
+    ]
+    assert found == [
+        ("1", "one", [30, 20], None),
+        ("", "two", None, None),
+        ("3", "three", [8, 9], None),
+        ("", None, None, "TextError"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        (parts(("name", "Ada")), "body.posts.0.text"),
+        (parts(("text", "Ada"), ("colour", "red")), "body.posts.0.colour"),
+        (parts(("text", "Ada"), ("image", "words")), "`image` is a file"),
+        (parts(("text", b"Ada")), "`image` is a file"),
+        (parts(("text", "Ada"), ("image", png()), ("image", png())), "two fields 'image'"),
+        (parts(("text", "Ada"), ("id", "1"), ("id", "2")), "two fields 'id'"),
+        (parts(("text", "Ada"), ("image_url", "https://example.org/a.png")), "fetches no pictures"),
+        (parts(*[("text", "Ada")] * 33), "at most 32"),
+        (parts(("text", "bad")), "mend it"),
+    ],
+)
+def test_forms_that_are_none(client: TestClient, form: list[tuple[str, Any]], message: str) -> None:
+    refused = client.post("/v1/predict", files=form)
+    assert refused.status_code == 422 and message in refused.json()["error"]["message"]
+
+
+def test_a_body_of_another_kind_is_refused(client: TestClient) -> None:
     broken = {"content-type": "multipart/form-data; boundary=x"}
-    assert client.post("/v1/predict/form", content=b"--y\r\nrubbish", headers=broken).status_code in (400, 422)
+    assert client.post("/v1/predict", content=b"--y\r\nrubbish", headers=broken).status_code == 400
+    for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+        refused = client.post("/v1/predict", content=b'{"posts": [{"text": "Ada"}]}', headers={"content-type": kind})
+        assert refused.status_code == 415 and "application/json" in refused.json()["error"]["message"]
 
 
 def test_a_body_that_is_too_long_is_refused_at_once(client: TestClient) -> None:
@@ -96,8 +144,19 @@ def test_a_body_that_is_too_long_is_refused_at_once(client: TestClient) -> None:
         for _ in range(BODY_BYTES // (1 << 20) + 2):
             yield b" " * (1 << 20)
 
-    streamed = client.post("/v1/predict", content=endless(), headers={"content-type": "application/json"})
-    assert streamed.status_code == 413
+    for kind in ("application/json", "multipart/form-data; boundary=x"):
+        streamed = client.post("/v1/predict", content=endless(), headers={"content-type": kind})
+        assert streamed.status_code == 413
+
+
+def test_a_form_is_as_long_as_a_picture_and_a_megabyte(client: TestClient) -> None:
+    """Where the same picture in base64 is a third longer."""
+    picture = png() + bytes(MAX_BYTES - len(png()))
+    assert client.post("/v1/predict", data={"text": "Ada"}, files={"image": picture}).status_code == 200
+    begun = time.monotonic()
+    form = {"content-type": "multipart/form-data; boundary=x", "content-length": str(FORM_BYTES + 1)}
+    stated = client.post("/v1/predict", content=b"", headers=form)
+    assert stated.status_code == 413 and f"{FORM_BYTES:,} bytes" in stated.text and time.monotonic() - begun < 0.1
 
 
 def test_a_picture_past_the_caps_is_refused_by_its_header(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +172,7 @@ def test_a_picture_past_the_caps_is_refused_by_its_header(client: TestClient, mo
     as_json = {"posts": [{"text": "Ada", "image": encoded(bomb)}]}
     for refused in (
         client.post("/v1/predict", json=as_json),
-        client.post("/v1/predict/form", data={"text": "Ada"}, files={"image": ("a.png", bomb)}),
+        client.post("/v1/predict", data={"text": "Ada"}, files={"image": ("a.png", bomb)}),
     ):
         assert refused.status_code == 422
         assert "30,000 pixels wide" in refused.json()["error"]["message"]
@@ -166,7 +225,10 @@ def test_what_the_service_says_of_itself(client: TestClient) -> None:
     counted = client.get("/metrics").text
     assert 'gmner_posts_total{result="ok"} 1.0' in counted and 'gmner_posts_total{result="error"} 1.0' in counted
     assert 'gmner_requests_total{route="/v1/predict",status="200"} 1.0' in counted
-    assert {"/v1/predict", "/v1/predict/form", "/v1/systems"} <= client.get("/openapi.json").json()["paths"].keys()
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {"/v1/predict", "/v1/systems", "/healthz", "/readyz", "/metrics"} == paths.keys()
+    bodies = paths["/v1/predict"]["post"]["requestBody"]["content"]
+    assert {"application/json", "multipart/form-data"} == bodies.keys()
     assert client.get("/nothing").json()["error"]["kind"] == "route"
     assert client.get("/v1/predict").status_code == 405
 
@@ -239,14 +301,14 @@ def test_a_picture_that_takes_too_long_to_fetch_is_given_up(monkeypatch: pytest.
 
 
 def test_a_body_that_does_not_come_in_time_is_given_up() -> None:
-    async def never() -> AsyncIterator[bytes]:
-        yield b"{"
+    async def never(beginning: bytes) -> AsyncIterator[bytes]:
+        yield beginning
         await asyncio.sleep(10)
 
     async def ask(client: httpx.AsyncClient) -> list[int]:
         return [
-            (await client.post("/v1/predict", content=never(), headers={"content-type": kind})).status_code
-            for kind in ("application/json", "multipart/form-data; boundary=x")
+            (await client.post("/v1/predict", content=never(begun), headers={"content-type": kind})).status_code
+            for begun, kind in ((b"{", "application/json"), (b"--x", "multipart/form-data; boundary=x"))
         ]
 
     assert asyncio.run(talk(Echo(), ServiceSettings(timeout=0.1), ask)) == [408, 408]
@@ -269,18 +331,17 @@ def test_bodies_past_what_there_is_room_for_are_refused(monkeypatch: pytest.Monk
     assert asyncio.run(talk(Echo(gate=gate), ServiceSettings(), ask)) == [429, 200, 200]
 
 
-@pytest.mark.parametrize("route", ["/v1/predict", "/v1/predict/form"])
+@pytest.mark.parametrize("kind", [b"application/json", b"multipart/form-data; boundary=x"])
 @pytest.mark.parametrize("sent", [b'{"posts": [{"te', b'{"posts": [{"text": "Ada"}]}'])
 def test_a_client_that_leaves_is_no_fault_and_costs_nothing(
-    route: str, sent: bytes, caplog: pytest.LogCaptureFixture
+    kind: bytes, sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate, answered = threading.Event(), list[Any]()
     system = Echo(gate=gate)
     whole = sent.endswith(b"}")
     form = b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\nAda' + b"\r\n--x--\r\n" * whole
-    json_route = not route.endswith("form")
-    kind = b"application/json" if json_route else b"multipart/form-data; boundary=x"
-    messages: list[Any] = [{"type": "http.request", "body": sent if json_route else form, "more_body": not whole}]
+    as_json = kind.endswith(b"json")
+    messages: list[Any] = [{"type": "http.request", "body": sent if as_json else form, "more_body": not whole}]
 
     async def receive() -> Any:
         return messages.pop(0) if messages else {"type": "http.disconnect"}
@@ -290,8 +351,16 @@ def test_a_client_that_leaves_is_no_fault_and_costs_nothing(
 
     async def run() -> None:
         app = create_app(system)
-        scope = {"type": "http", "method": "POST", "path": route, "raw_path": route.encode(), "query_string": b"",
-                 "headers": [(b"content-type", kind)], "scheme": "http", "server": ("test", 80)}  # fmt: skip
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/predict",
+            "raw_path": b"/v1/predict",
+            "query_string": b"",
+            "headers": [(b"content-type", kind)],
+            "scheme": "http",
+            "server": ("test", 80),
+        }
         async with app.router.lifespan_context(app):
             blocking = asyncio.ensure_future(app({**scope}, receive_first, send_nowhere))
             await asyncio.sleep(0.05)
@@ -300,7 +369,7 @@ def test_a_client_that_leaves_is_no_fault_and_costs_nothing(
             await blocking
 
     firsts: list[Any] = [{"type": "http.request", "body": b'{"posts": [{"text": "first"}]}', "more_body": False}]
-    if not json_route:
+    if not as_json:
         firsts[0]["body"] = b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\nfirst\r\n--x--\r\n'
 
     async def receive_first() -> Any:
@@ -324,7 +393,7 @@ def test_to_the_end_it_says_that_it_ends() -> None:
         drain.begun = True
         assert client.get("/readyz").status_code == 503 and client.get("/healthz").status_code == 200
         refused = client.post("/v1/predict", json={"posts": [{"text": "Ada"}]})
-        assert refused.status_code == 503 and "stopping" in refused.text
+        assert refused.status_code == 503 and refused.json()["error"]["kind"] == "stopping"
         assert client.get("/").status_code == 503 and client.get("/metrics").status_code == 200
         assert drain.over
 

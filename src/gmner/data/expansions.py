@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gmner.expression import EXPANSION_KEY
-from gmner.types import Example
+from gmner.types import Entity, Example
 
 
 def with_expansions(examples: Sequence[Example]) -> list[Example]:
@@ -16,7 +16,11 @@ def with_expansions(examples: Sequence[Example]) -> list[Example]:
     return [replace(example, knowledge=_told(example) or example.knowledge) for example in examples]
 
 
-def _told(example: Example) -> str:
+def told_lines(example: Example) -> list[tuple[Entity, str]]:
+    """The entities of a post that have an expansion, in text order, and what is told of each: `name - expansion`."""
     entities = sorted(example.entities or (), key=lambda entity: entity.start or 0)
-    known = [(entity.text, entity.extra[EXPANSION_KEY]) for entity in entities if EXPANSION_KEY in entity.extra]
-    return " . ".join(f"{name} - {expansion}" for name, expansion in known)
+    return [(e, f"{e.text} - {e.extra[EXPANSION_KEY]}") for e in entities if EXPANSION_KEY in e.extra]
+
+
+def _told(example: Example) -> str:
+    return " . ".join(line for _, line in told_lines(example))

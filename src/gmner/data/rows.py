@@ -287,13 +287,16 @@ def _post(fields: Fields) -> Example:
     """What examples and predictions have in common: the post without its entities.
 
     Raises:
+        DataError: there is no text.
         TextError: the text is empty, or does not hold the tokens in their order.
     """
-    name = fields.take("id", ID)
+    name, text, tokens = fields.take("id", ID), fields.take("text", STRING), fields.take("tokens", STRINGS)
+    if text is None and tokens is None:
+        raise fields.error("text", None, "given, or `tokens` are")
     post = Example(
         id="" if name is None else str(name),
-        text=fields.take("text", STRING) or "",
-        tokens=fields.take("tokens", STRINGS),
+        text=text or "",
+        tokens=tokens,
         image=fields.take("image", STRING),
         caption=fields.take("caption", STRING),
         description=fields.take("description", STRING),

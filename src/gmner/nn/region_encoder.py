@@ -1,27 +1,41 @@
 """What is seen of a region as a state: a detector's feature by one projection, a crop by a small network of its own."""
 
-from itertools import pairwise
+import math
 from typing import Final
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-CHANNELS: Final = (3, 32, 64, 96, 128)
-GROUPS: Final = 8
+PATCH: Final = 4
+"""Pixels of a crop that are read as one."""
+GROUPS: Final = 4
+CHANNELS: Final = 16
 
 
 class CropEncoder(nn.Sequential):
-    """Crops of `side` x `side` pixels to states: four convolutions of stride 2, and what is left of it, projected.
+    """Crops of `side` x `side` pixels to states: patches, two convolutions, and what is left of the crop, projected.
 
-    Normalised by groups of channels, so that what is seen of a crop does not depend on the others.
+    Normalised by groups of channels, so that what is seen of a crop does not depend on the others. Patches leave large
+    products of few numbers: it trains in a third of the time of one that begins with narrow convolutions.
+    `channels` is a multiple of 4; the three layers have three, four and six times as many.
     """
 
-    def __init__(self, side: int, width: int) -> None:
-        layers: list[nn.Module] = [nn.Unflatten(1, (CHANNELS[0], side, side))]
-        for before, after in pairwise(CHANNELS):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(GROUPS, after), nn.ReLU()]
-        left = -(-side // 2 ** (len(CHANNELS) - 1))
-        super().__init__(*layers, nn.Flatten(1), nn.Linear(CHANNELS[-1] * left * left, width))
+    def __init__(self, side: int, width: int, channels: int = CHANNELS) -> None:
+        first, second, third = (channels * times for times in (3, 4, 6))
+        cells = math.ceil(side // PATCH / 4)
+        super().__init__(
+            *_normalised(nn.Conv2d(3, first, PATCH, PATCH), first),
+            *_normalised(nn.Conv2d(first, second, 3, padding=1), second),
+            nn.MaxPool2d(2, ceil_mode=True),
+            *_normalised(nn.Conv2d(second, third, 3, padding=1), third),
+            nn.MaxPool2d(2, ceil_mode=True),
+            nn.Flatten(),
+            nn.Linear(third * cells * cells, width),
+        )
+
+
+def _normalised(convolution: nn.Conv2d, channels: int) -> tuple[nn.Module, ...]:
+    return convolution, nn.GroupNorm(GROUPS, channels), nn.ReLU()
 
 
 class RegionEncoder(nn.Module):
@@ -33,7 +47,11 @@ class RegionEncoder(nn.Module):
     def __init__(self, feature_width: int, crop: int, width: int) -> None:
         super().__init__()
         self.crop = crop
-        self.encoder = CropEncoder(crop, width) if crop else nn.Linear(feature_width, width)
+        self.encoder = (
+            nn.Sequential(nn.Unflatten(1, (3, crop, crop)), CropEncoder(crop, width))
+            if crop
+            else nn.Linear(feature_width, width)
+        )
 
     def forward(
         self, features: Float[Tensor, "batch regions feature"], present: Bool[Tensor, "batch regions"]

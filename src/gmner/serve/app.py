@@ -22,6 +22,7 @@ from gmner.serve.batcher import Batcher, QueueFullError, Result
 from gmner.serve.fetch import fetch
 from gmner.serve.guard import KINDS, LEFT, Drain, Guard
 from gmner.serve.metrics import ServiceMetrics
+from gmner.serve.posts import Incoming, read_posts
 from gmner.serve.settings import DEFAULTS, TEXT_CHARACTERS, ServiceSettings
 from gmner.systems import SYSTEMS
 from gmner.systems.system import System
@@ -56,7 +57,7 @@ def create_app(system: System, settings: ServiceSettings = DEFAULTS, drain: Drai
         version=__version__,
         summary="A post (text and picture) in, its named entities out, with boxes and masks.",
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's own page loads its scripts from elsewhere
+        docs_url=None,  # FastAPI's own pages load their scripts from elsewhere
         redoc_url=None,
     )
     app.add_middleware(Guard, settings=settings, metrics=metrics, drain=drain)
@@ -69,6 +70,7 @@ def create_app(system: System, settings: ServiceSettings = DEFAULTS, drain: Drai
             401: "The key is missing or wrong.",
             408: "The body did not come in time.",
             413: "The body is too long.",
+            415: "The body is neither JSON nor a form.",
             422: "The only post of the request, or the request itself, is not what it must be.",
             429: "Too many posts are waiting, or too many bytes are under way; come back later.",
             500: "A fault of the service.",
@@ -76,13 +78,13 @@ def create_app(system: System, settings: ServiceSettings = DEFAULTS, drain: Drai
         }.items()
     }
 
-    async def results(incoming: Sequence[schema.Incoming]) -> list[Result]:
+    async def results(incoming: Sequence[Incoming]) -> list[Result]:
         admitted = await asyncio.gather(*(_admit(post, settings) for post in incoming))
         good = [post for post in admitted if isinstance(post, Example)]
         found = iter(await batcher.submit(good) if good else ())
         return [next(found) if isinstance(post, Example) else post for post in admitted]
 
-    async def answer(request: Request, incoming: Sequence[schema.Incoming]) -> JSONResponse:
+    async def answer(request: Request, incoming: Sequence[Incoming]) -> JSONResponse:
         if len(incoming) > settings.queue:
             message = f"{len(incoming)} posts in one request; this service takes at most {settings.queue}; send fewer"
             raise HTTPException(422, message)
@@ -95,44 +97,24 @@ def create_app(system: System, settings: ServiceSettings = DEFAULTS, drain: Drai
             metrics.posts.labels("error" if isinstance(result, GmnerError) else "ok").inc()
         if len(finished) == 1 and isinstance(finished[0], GmnerError):
             return JSONResponse(schema.refusal(finished[0]), 500 if isinstance(finished[0], FailureError) else 422)
-        rows = [schema.result_row(post.id, result) for post, result in zip(incoming, finished, strict=True)]
+        rows = [schema.result_row(post.fields.id, result) for post, result in zip(incoming, finished, strict=True)]
         return JSONResponse({"posts": rows})
 
-    @app.post("/v1/predict", response_model=schema.Response, responses=problems, tags=["posts"])
-    async def predict(request: Request, body: schema.Request) -> JSONResponse:
-        """Find the entities of one or more posts.
-
-        Of several posts, one that can not be read has an `error` in the place of `entities`; of one, it is a 422.
-        """
-        return await answer(request, body.posts)
-
     @app.post(
-        "/v1/predict/form",
+        "/v1/predict",
         response_model=schema.Response,
         responses=problems,
         tags=["posts"],
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {
-                    "multipart/form-data": {
-                        "schema": {
-                            "type": "object",
-                            "required": ["text"],
-                            "properties": {
-                                "text": {"type": "string"},
-                                "image": {"type": "string", "format": "binary"},
-                                "id": {"type": "string"},
-                            },
-                        }
-                    }
-                },
-            }
-        },
+        openapi_extra={"requestBody": {"required": True, "content": schema.BODIES}},
     )
-    async def predict_form(request: Request) -> JSONResponse:
-        """Find the entities of one post that is sent as a form: `text`, and the file `image`."""
-        return await answer(request, [await _read_form(request)])
+    async def predict(request: Request) -> JSONResponse:
+        """Find the entities of one or more posts, which come as JSON or as a form (multipart/form-data).
+
+        In a form, each `text` begins a post; `image` (a file) and `id` beside it are of the same post.
+
+        Of several posts, one that can not be read has an `error` in the place of `entities`; of one, it is a 422.
+        """
+        return await answer(request, await read_posts(request))
 
     @app.get("/v1/systems", tags=["service"])
     async def systems() -> dict[str, Any]:
@@ -156,6 +138,10 @@ def create_app(system: System, settings: ServiceSettings = DEFAULTS, drain: Drai
         """Counters for Prometheus."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse((PAGE / "docs.html").read_text(encoding="utf-8"))
+
     @app.get("/", include_in_schema=False)
     async def page() -> HTMLResponse:
         return HTMLResponse((PAGE / "index.html").read_text(encoding="utf-8"))
@@ -177,10 +163,11 @@ def _telling(system: System) -> Callable[[Sequence[Example]], list[Result]]:
     return attempt
 
 
-async def _admit(post: schema.Incoming, settings: ServiceSettings) -> Example | GmnerError:
+async def _admit(post: Incoming, settings: ServiceSettings) -> Example | GmnerError:
     """The post as an Example, or what is wrong with it, as far as can be said without decoding its picture."""
+    given = post.fields
     try:
-        longest = max(len(text or "") for text in (post.text, post.caption, post.description, post.id))
+        longest = max(len(text or "") for text in (given.text, given.caption, given.description, given.id))
         if longest > TEXT_CHARACTERS:
             raise TextError(
                 f"a text of {longest:,} characters",
@@ -188,17 +175,19 @@ async def _admit(post: schema.Incoming, settings: ServiceSettings) -> Example | 
                 todo="split it into several posts",
             )
         picture = post.picture()
-        if picture is None and post.image_url is not None:
+        if picture is None and given.image_url is not None:
             if not settings.urls:
                 raise ImageError(
                     "a picture by URL",
                     allowed="this service fetches no pictures",
                     todo="send the picture itself in `image`",
                 )
-            picture = await asyncio.to_thread(fetch, post.image_url)
+            picture = await asyncio.to_thread(fetch, given.image_url)
         if picture is not None:
             check_image(picture)
-        return Example(id=post.id, text=post.text, image=picture, caption=post.caption, description=post.description)
+        return Example(
+            id=given.id, text=given.text, image=picture, caption=given.caption, description=given.description
+        )
     except GmnerError as error:
         return error
 
@@ -214,15 +203,6 @@ async def _while_wanted(request: Request, work: Coroutine[Any, Any, T]) -> T:
         return task.result()
     finally:
         task.cancel()
-
-
-async def _read_form(request: Request) -> schema.Incoming:
-    """The post of a form."""
-    form = await request.form(max_files=1, max_fields=8)
-    text, image, name = form.get("text"), form.get("image"), form.get("id", "")
-    if not isinstance(text, str) or isinstance(image, str) or not isinstance(name, str):
-        raise HTTPException(422, "a form has the fields `text`, and `image` (a file) and `id` if there are any")
-    return schema.FormPost(text=text, id=name, file=None if image is None else await image.read())
 
 
 def _add_errors(app: FastAPI) -> None:

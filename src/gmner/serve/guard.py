@@ -17,20 +17,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gmner.serve import schema
 from gmner.serve.metrics import ServiceMetrics
-from gmner.serve.settings import BODY_BYTES, HELD_BYTES, ServiceSettings
+from gmner.serve.settings import BODY_BYTES, FORM_BYTES, HELD_BYTES, ServiceSettings
 
 logger = logging.getLogger("gmner.serve")
 
 LEFT: Final = 499
 """The status, as nginx has it, of a request whose client did not wait; only the log sees it."""
 
-KINDS: Final = {400: "unreadable", 401: "key", 404: "route", 405: "method", 408: "time", 413: "length", 422: "invalid",
-                429: "busy", LEFT: "left", 503: "time"}  # fmt: skip
+KINDS: Final = {400: "unreadable", 401: "key", 404: "route", 405: "method", 408: "time", 413: "length", 415: "format",
+                422: "invalid", 429: "busy", LEFT: "left", 503: "time"}  # fmt: skip
 
 _TO_THE_END: Final = ("/healthz", "/readyz", "/metrics")
 """Routes that are answered while the service ends."""
 
-_TOO_LONG: Final = f"the body is longer than {BODY_BYTES:,} bytes; send fewer or smaller pictures at once"
 _LATE: Final = "it took too long; send fewer posts at once, or come back later"
 _ASKS_FOR_KEY: Final = {"WWW-Authenticate": 'Basic realm="gmner", charset="UTF-8"'}
 
@@ -68,10 +67,11 @@ class Guard:
                 status = message["status"]
             await send(message)
 
-        body = _Body(self, receive)
+        headers = Headers(scope=scope)
+        body = _Body(self, receive, _longest(headers))
         self.drain.under_way += 1
         try:
-            refusal = self._refusal(scope["path"], Headers(scope=scope))
+            refusal = self._refusal(scope["path"], headers)
             async with asyncio.timeout(self.settings.timeout) as clock:
                 await (refusal or self.app)(scope, body.receive, noting)
         except TimeoutError:
@@ -89,9 +89,10 @@ class Guard:
         if self.settings.api_key is not None and not _carries(headers, self.settings.api_key):
             return _refuse(401, "the key is missing or wrong", _ASKS_FOR_KEY)
         if self.drain.begun and path not in _TO_THE_END:
-            return _refuse(503, "the service is stopping; ask another one, or come back later")
-        if _length(headers) > BODY_BYTES:
-            return _refuse(413, _TOO_LONG)
+            return _refuse(503, "the service is stopping; ask another one, or come back later", kind="stopping")
+        longest = _longest(headers)
+        if _length(headers) > longest:
+            return _refuse(413, _too_long(longest))
         return None
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
@@ -106,8 +107,8 @@ class _Body:
     """The body of a request as it comes: no longer than it may be, whatever was stated, and no more than there is
     room for."""
 
-    def __init__(self, guard: Guard, receive: Receive) -> None:
-        self._guard, self._receive = guard, receive
+    def __init__(self, guard: Guard, receive: Receive, longest: int) -> None:
+        self._guard, self._receive, self._longest = guard, receive, longest
         self.length, self.whole = 0, False
 
     async def receive(self) -> Message:
@@ -118,8 +119,8 @@ class _Body:
         self.length += size
         self._guard.held += size
         self.whole = not message.get("more_body", False)
-        if self.length > BODY_BYTES:
-            raise HTTPException(413, _TOO_LONG)
+        if self.length > self._longest:
+            raise HTTPException(413, _too_long(self._longest))
         if self._guard.held > HELD_BYTES:
             raise HTTPException(429, "too many bytes are under way; come back later", headers={"Retry-After": "1"})
         return message
@@ -137,14 +138,25 @@ def _carries(headers: Headers, key: str) -> bool:
     return hmac.compare_digest(given.encode(), key.encode())
 
 
+def _longest(headers: Headers) -> int:
+    """How long a body of its kind may be."""
+    return FORM_BYTES if headers.get("content-type", "").lower().startswith(schema.FORM) else BODY_BYTES
+
+
+def _too_long(longest: int) -> str:
+    return f"the body is longer than {longest:,} bytes; send fewer or smaller pictures at once"
+
+
 def _length(headers: Headers) -> int:
     """The length of the body as the client states it."""
     stated = headers.get("content-length", "0")
     return int(stated) if stated.isdecimal() else 0
 
 
-def _refuse(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(schema.problem(KINDS[status], message), status, headers=headers)
+def _refuse(
+    status: int, message: str, headers: dict[str, str] | None = None, *, kind: str | None = None
+) -> JSONResponse:
+    return JSONResponse(schema.problem(kind or KINDS[status], message), status, headers=headers)
 
 
 class JSONLines(logging.Formatter):

@@ -1,18 +1,17 @@
 """What goes in and comes out, as OpenAPI describes it. Results are rows of the package's own row format."""
 
-import base64
-import binascii
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gmner.data.rows import row_from_prediction
-from gmner.errors import FailureError, GmnerError, ImageError
+from gmner.errors import FailureError, GmnerError
 from gmner.types import Prediction
 
-MAX_POSTS = 32
+MAX_POSTS: Final = 32
 """Posts of one request."""
+
+FORM: Final = "multipart/form-data"
 
 
 class Post(BaseModel):
@@ -27,42 +26,6 @@ class Post(BaseModel):
     caption: str | None = Field(default=None, description="Its picture in a line, for systems that read it.")
     description: str | None = Field(default=None, description="Its picture in detail, for systems that read it.")
 
-    def picture(self) -> bytes | None:
-        """The bytes of the picture, if it came with the post.
-
-        Raises:
-            ImageError: it is not base64.
-        """
-        if self.image is None:
-            return None
-        try:
-            return base64.b64decode(self.image.partition("base64,")[2] or self.image, validate=True)
-        except (binascii.Error, ValueError):
-            raise ImageError(
-                "a picture that is not base64",
-                allowed="`image` holds the bytes of a file in base64, with or without a data: prefix",
-                todo="encode the file, or send it as multipart/form-data",
-            ) from None
-
-
-@dataclass(frozen=True)
-class FormPost:
-    """One post that came as a form, with its picture as a file."""
-
-    text: str
-    id: str
-    file: bytes | None
-    image_url: None = None
-    caption: None = None
-    description: None = None
-
-    def picture(self) -> bytes | None:
-        """The bytes of the picture, if it came with the post."""
-        return self.file
-
-
-Incoming = Post | FormPost
-
 
 class Request(BaseModel):
     """Posts, at most 32."""
@@ -70,6 +33,27 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     posts: list[Post] = Field(min_length=1, max_length=MAX_POSTS)
+
+
+MAX_FIELDS: Final = MAX_POSTS * len(Post.model_fields)
+"""Fields of a form."""
+
+
+def _bodies() -> dict[str, Any]:
+    """The bodies of a request for predictions, by their kind."""
+    as_json = Request.model_json_schema()
+    post = as_json["properties"]["posts"]["items"] = as_json.pop("$defs")["Post"]
+    fields = {
+        name: {"type": "array", "maxItems": MAX_POSTS, "items": {"type": "string"}, "description": told["description"]}
+        for name, told in post["properties"].items()
+    }
+    fields["text"] |= {"minItems": 1, "description": "What it says; each begins a post."}
+    fields["image"] |= {"items": {"type": "string", "format": "binary"}, "description": "Its picture: a file."}
+    as_form = {"type": "object", "required": ["text"], "properties": fields, "additionalProperties": False}
+    return {"application/json": {"schema": as_json}, FORM: {"schema": as_form}}
+
+
+BODIES: Final = _bodies()
 
 
 class FoundEntity(BaseModel):

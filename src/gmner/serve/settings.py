@@ -8,6 +8,9 @@ from gmner.image import MAX_BYTES
 BODY_BYTES: Final = MAX_BYTES * 4 // 3 + (1 << 20)
 """The longest body: one picture of the largest size in base64, and a megabyte beside it."""
 
+FORM_BYTES: Final = MAX_BYTES + (1 << 20)
+"""The longest form: the same, where the picture comes as it is."""
+
 HELD_BYTES: Final = 4 * BODY_BYTES
 """Bytes of the bodies of all requests that are under way; past it requests get 429. It bounds the memory."""
 

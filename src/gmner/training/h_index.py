@@ -16,20 +16,29 @@ from gmner.models.h_index.model import HIndex, Source, Targets
 from gmner.nn.encoders import load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, alike, shuffle
-from gmner.training.naming import Learner, Names, Told, named_regions
+from gmner.training.mentions import Pointers, Pointing, filled, pointers
+from gmner.training.naming import Learner, Names, Naming, Told, glances, named_regions
 from gmner.training.pictures import open_picture
+from gmner.training.pointing import Looking
 from gmner.training.predictions import f1_scores, predict
 from gmner.training.recipe import Tested
 from gmner.training.regions import with_regions
 from gmner.types import Example
 
 
+class Glance(NamedTuple):
+    """Posts whose candidates are looked at, without a question."""
+
+    posts: list[Told[Encoded]]
+
+
 class Batch(NamedTuple):
-    """Posts with what is to be generated for them, and what their candidates are called, if that is learned."""
+    """Posts, what is to be generated for them, and what there is to learn of their candidates."""
 
     source: Source
-    targets: Targets
+    targets: Targets | None
     names: Names | None
+    pointers: Pointers | None
 
 
 class HIndexTask(Task):
@@ -43,40 +52,56 @@ class HIndexTask(Task):
         codec: HIndexCodec,
         train: Sequence[Encoded],
         dev: Sequence[Encoded],
-        naming: float = 0.0,
+        looking: Looking | None = None,
     ) -> None:
         super().__init__()
-        tokenizer = codec.tokenizer
-        self.posts = [
-            Told(post, named_regions(post.example, post.regions.boxes, tokenizer) if naming else None) for post in train
-        ]
-        self.model = Learner(model, self.posts)
+        self.posts = [told(codec, post) if looking else Told(post) for post in train]
+        self.model = Learner(model, self.posts, width=model.config.width, looks=looking is not None)
         self.codec = codec
         self.dev = dev
-        self.naming = naming
+        self.looking = looking
+        self.partial = looking is not None
 
     @property
     def network(self) -> HIndex:
         """The network that is trained."""
         return cast(HIndex, self.model.network)
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Told[Encoded]]]:
-        """Posts of similar length together, in random order (section 7: buckets by source length)."""
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[Glance | list[Told[Encoded]]]:
+        """Posts to look at, then posts of similar length together, in random order (section 7: buckets by source
+        length)."""
+        looks = [Glance(some) for some in glances(self.posts, self.looking, generator)]
         shuffled = shuffle(self.posts, generator)
-        return alike(shuffled, batch_size, lambda told: len(told.post.pieces) // 8, generator, chunk=0)
+        return [*looks, *alike(shuffled, batch_size, lambda one: len(one.post.pieces) // 8, generator, chunk=0)]
 
-    def collate(self, batch: list[Told[Encoded]]) -> Batch:
-        posts = [post for post, _ in batch]
-        return Batch(self.codec.batch(posts), self.codec.targets(posts), self.model.names(batch))
+    def collate(self, batch: Glance | list[Told[Encoded]]) -> Batch:
+        if isinstance(batch, Glance):
+            return Batch(self.codec.batch([one.post for one in batch.posts]), None, self.model.names(batch.posts), None)
+        posts = [one.post for one in batch]
+        source = self.codec.batch(posts)
+        pieces, regions = source.pieces.shape[1], source.present.shape[1]
+        return Batch(
+            source,
+            self.codec.targets(posts) if self.looking is None or self.looking.answers else None,
+            self.model.names(batch),
+            filled([one.pointers for one in batch], pieces, regions) if self.looking else None,
+        )
 
     def forward(self, tensors: Batch) -> Tensor:
-        network, naming = self.network, self.model.naming
-        encoded = network.encode(tensors.source)
-        loss = network.losses(tensors.source, tensors.targets, encoded).total
-        if naming is None or tensors.names is None:
+        network, source, looking = self.network, tensors.source, self.looking
+        if looking is None:
+            return network.losses(source, cast(Targets, tensors.targets), network.encode(source)).total
+        naming, pointing = cast(Naming, self.model.naming), cast(Pointing, self.model.pointing)
+        regions = network.look(source)
+        loss: Tensor = looking.naming * naming(regions, cast(Names, tensors.names), network.embedding.weight)
+        if tensors.pointers is None:
             return loss
-        named: Tensor = naming(encoded.projected, tensors.names, network.embedding.weight)
-        return loss + self.naming * named
+        encoded = network.encode(source, regions)
+        text = encoded.states[:, regions.shape[1] :]
+        loss = loss + looking.pointing * pointing(text, regions, source.present, tensors.pointers)
+        if tensors.targets is None:
+            return loss
+        return loss + looking.answers * network.losses(source, tensors.targets, encoded).total
 
     def evaluate(self) -> dict[str, float]:
         return f1_scores(predict(self.network, self.codec, self.dev), tasks_of(self.codec.config))
@@ -95,8 +120,8 @@ class HIndexRecipe:
         start: a BART whose weights the model begins with; without one, all weights are random.
         candidates: a detector's files (`training.regions`); without them posts bring their candidates along.
         expansions: give the model the expansions of the gold names as knowledge, as drawn posts have them.
-        naming: weight of the loss of what regions are called (`training.naming`), for random weights; 0, as published,
-            learns regions from being chosen alone.
+        looking: how random weights learn what regions look like and which of them is meant (`training.naming`,
+            `training.mentions`); without it, as published, from regions being chosen alone.
         model: H-Index's settings.
         training: the loop's settings.
     """
@@ -106,7 +131,7 @@ class HIndexRecipe:
     start: str | None = None
     candidates: Path | None = None
     expansions: bool = False
-    naming: float = 0.0
+    looking: Looking | None = None
     model: HIndexConfig = field(default_factory=HIndexConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
@@ -128,7 +153,7 @@ class HIndexRecipe:
         if self.start is not None:
             weights.begin_with_bart(model, self.start)
         codec = HIndexCodec(self.model, load_tokenizer(self.model.tokenizer))
-        return HIndexTask(model, codec, self._encode(codec, train), self._encode(codec, dev), self.naming)
+        return HIndexTask(model, codec, self._encode(codec, train), self._encode(codec, dev), self.looking)
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """The joint task on the test split, and its parts."""
@@ -146,6 +171,18 @@ class HIndexRecipe:
                 for item in codec.encode([post], [open_picture(post) if looks else None], [features])
             ]
         )
+
+
+def told(codec: HIndexCodec, post: Encoded) -> Told[Encoded]:
+    """A post with what its candidates are called and what points at them."""
+    ends = [*post.first[1:], post.sentence]
+    words = [list(range(first, end)) for first, end in zip(post.first, ends, strict=True)]
+    boxes = post.regions.boxes
+    return Told(
+        post,
+        named_regions(post.example, boxes, codec.tokenizer),
+        pointers(post.example, post.offsets, words, post.pieces, boxes, codec.tokenizer),
+    )
 
 
 def tasks_of(config: HIndexConfig) -> tuple[str, ...]:

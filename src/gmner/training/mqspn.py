@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +19,11 @@ from gmner.models.mqspn.model import MQSPN
 from gmner.models.mqspn.outputs import Gold, Outputs
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
-from gmner.training.loop import Task, TrainingConfig, shuffled
-from gmner.training.naming import Learner, Named, Names, Told, named_regions
+from gmner.training.loop import Task, TrainingConfig, alike, shuffle, shuffled
+from gmner.training.mentions import Pointer, Pointers, Pointing, filled, pointers
+from gmner.training.naming import Learner, Named, Names, Naming, Told, glances, named_regions
 from gmner.training.pictures import open_picture
+from gmner.training.pointing import Looking
 from gmner.training.predictions import f1_scores, predict
 from gmner.training.recipe import Tested
 from gmner.training.regions import with_regions
@@ -31,12 +33,19 @@ TASKS = ("gmner", "mner", "eeg")
 """What is scored, the first of them to choose the epoch."""
 
 
+class Glance(NamedTuple):
+    """Posts whose candidates are looked at, without a question."""
+
+    posts: list[Told[Encoded]]
+
+
 class Batch(NamedTuple):
-    """Posts with their gold items, and what their candidates are called, if that is learned."""
+    """Posts, what is to be found in them, and what there is to learn of their candidates."""
 
     posts: Posts
-    gold: Gold
+    gold: Gold | None
     names: Names | None
+    pointers: Pointers | None
 
 
 class MQSPNTask(Task):
@@ -54,37 +63,59 @@ class MQSPNTask(Task):
         train: Sequence[Encoded],
         dev: Sequence[Encoded],
         criterion: CriterionConfig,
-        naming: float = 0.0,
+        looking: Looking | None = None,
     ) -> None:
         super().__init__()
-        self.posts = [Told(post, _named(codec, post) if naming else None) for post in train]
-        self.model = Learner(model, self.posts)
+        self.posts = [told(codec, post) if looking else Told(post) for post in train]
+        width = model.types.in_features // 4 if isinstance(model, MQSPN) else 0
+        self.model = Learner(model, self.posts, width=width, looks=looking is not None)
         self.codec = codec
         self.dev = dev
         self.criterion = criterion
-        self.naming = naming
+        self.looking = looking
+        self.partial = looking is not None
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> list[list[Told[Encoded]]]:
-        """Posts in random order."""
-        return shuffled(self.posts, batch_size, generator)
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[Glance | list[Told[Encoded]]]:
+        """Posts to look at, then all posts in random order, those of similar length together if they are told of."""
+        looks = [Glance(some) for some in glances(self.posts, self.looking, generator)]
+        if self.looking is None:
+            return [*looks, *shuffled(self.posts, batch_size, generator)]
+        order = shuffle(self.posts, generator)
+        return [*looks, *alike(order, batch_size, lambda one: len(one.post.pieces), generator)]
 
-    def collate(self, batch: list[Told[Encoded]]) -> Batch:
-        encoded = [post for post, _ in batch]
+    def collate(self, batch: Glance | list[Told[Encoded]]) -> Batch:
+        if isinstance(batch, Glance):
+            return Batch(self.codec.batch([one.post for one in batch.posts]), None, self.model.names(batch.posts), None)
+        encoded = [one.post for one in batch]
         posts = self.codec.batch(encoded)
-        return Batch(posts, self.codec.gold(encoded, posts.regions.shape[1]), self.model.names(batch))
+        pieces, regions = posts.pieces.shape[1], posts.regions.shape[1]
+        return Batch(
+            posts,
+            self.codec.gold(encoded, regions) if self.looking is None or self.looking.answers else None,
+            self.model.names(batch),
+            filled([one.pointers for one in batch], pieces, regions) if self.looking else None,
+        )
 
     def forward(self, tensors: Batch) -> Tensor:
-        network, naming, posts = self.model.network, self.model.naming, tensors.posts
-        if naming is None or tensors.names is None or not isinstance(network, MQSPN):
-            return self._loss(network(posts), tensors)
+        network, posts, looking = self.model.network, tensors.posts, self.looking
+        if looking is None or not isinstance(network, MQSPN):
+            return self._loss(network(posts), tensors.gold)
         regions = network.look(posts)
-        vectors = network.encoder.get_input_embeddings().weight
-        named: Tensor = naming(regions, tensors.names, vectors)
-        return self._loss(network.find(posts, regions), tensors) + self.naming * named
+        naming, pointing = cast(Naming, self.model.naming), cast(Pointing, self.model.pointing)
+        loss: Tensor = looking.naming * naming(
+            regions, cast(Names, tensors.names), network.encoder.get_input_embeddings().weight
+        )
+        if tensors.pointers is None:
+            return loss
+        text = network.read(posts)
+        loss = loss + looking.pointing * pointing(text, regions, posts.regions, tensors.pointers)
+        if tensors.gold is None:
+            return loss
+        return loss + looking.answers * self._loss(network.find(posts, text, regions), tensors.gold)
 
-    def _loss(self, layers: list[Outputs], tensors: Batch) -> Tensor:
-        with torch.autocast(tensors.posts.words.device.type, enabled=False):
-            return criterion(layers, tensors.gold, self.criterion)
+    def _loss(self, layers: list[Outputs], gold: Gold | None) -> Tensor:
+        with torch.autocast(layers[0].start.device.type, enabled=False):
+            return criterion(layers, cast(Gold, gold), self.criterion)
 
     def evaluate(self) -> dict[str, float]:
         return f1_scores(predict(self.model.network, self.codec, self.dev), TASKS)
@@ -105,8 +136,9 @@ class MQSPNRecipe:
         training: the loop's settings.
         expansions: give the model the expansions of the gold names as knowledge, as drawn posts have them.
         candidates: a detector's files (`training.regions`); without them posts bring their candidates along.
-        naming: weight of the loss of what regions are called (`training.naming`), for the paper's network with random
-            weights; 0, as published, learns regions from being chosen alone.
+        looking: how random weights learn what regions look like and which of them is meant (`training.naming`,
+            `training.mentions`), for the paper's network; without it, as published, from regions being chosen alone.
+        start: a folder of ours whose text encoder and eyes the paper's network begins with; what queries do is new.
     """
 
     about: str
@@ -116,20 +148,22 @@ class MQSPNRecipe:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     expansions: bool = False
     candidates: Path | None = None
-    naming: float = 0.0
+    looking: Looking | None = None
+    start: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what does not go together.
 
         Raises:
-            ConfigError: the released network is to name regions.
+            ConfigError: the released network is to learn to look, or to begin with another.
         """
-        if self.naming and self.model.released is not None:
-            raise ConfigError(
-                f"setting 'naming' is {self.naming} for the released network",
-                allowed="the released network learns as it was published",
-                todo="set it to 0",
-            )
+        for name in ("looking", "start"):
+            if getattr(self, name) is not None and self.model.released is not None:
+                raise ConfigError(
+                    f"setting {name!r} for the released network",
+                    allowed="the released network learns as it was published",
+                    todo="leave it out",
+                )
 
     @property
     def reads_knowledge(self) -> bool:
@@ -144,17 +178,22 @@ class MQSPNRecipe:
             ConfigError: a post has more gold entities than there are queries for them; or the model reads features of
                 regions, and there are none.
             DataError: the files of candidates are missing or damaged.
+            CheckpointError: `start` is missing, damaged, or of other sizes.
         """
         torch.manual_seed(self.training.seed)
         config = self.model
         encoder = load_encoder(config.encoder) if weights.needs_encoder(config) else None
+        given = None if self.start is None else weights.load_network(self.start, config)
         begins = config.released is not None and config.released.pretrained
         clip = load_encoder(config.vision) if begins or weights.sees_by_clip(config) else None
-        model, codec = weights.build(config, load_tokenizer(config.encoder), encoder, clip)
+        model, codec = weights.build(config, load_tokenizer(config.encoder), given.encoder if given else encoder, clip)
+        if given is not None and isinstance(model, MQSPN):
+            weights.begin_with(model, given)
         posts = self._encode(codec, train)
-        for post in posts:
-            codec.items(post)  # too many entities are told before the training begins
-        return MQSPNTask(model, codec, posts, self._encode(codec, dev), self.criterion, self.naming)
+        if self.looking is None or self.looking.answers:
+            for post in posts:
+                codec.items(post)  # too many entities are told before the training begins
+        return MQSPNTask(model, codec, posts, self._encode(codec, dev), self.criterion, self.looking)
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """GMNER, MNER and EEG on the test split."""
@@ -173,7 +212,16 @@ class MQSPNRecipe:
         )
 
 
-def _named(codec: MQSPNCodec, post: Encoded) -> Named:
-    """What a post's candidates are called; the region before them is none."""
-    regions, pieces = named_regions(post.example, post.boxes, codec.tokenizer)
-    return Named([1 + region for region in regions], pieces)
+def told(codec: MQSPNCodec, post: Encoded) -> Told[Encoded]:
+    """A post with what its candidates are called and what points at them; the region before them is none."""
+    named = named_regions(post.example, post.boxes, codec.tokenizer)
+    places: list[list[int]] = [[] for _ in post.offsets]
+    for place, word in enumerate(post.word_of_piece):
+        if word >= 0:
+            places[word].append(place)
+    pointing = pointers(post.example, post.offsets, places, post.pieces, post.boxes, codec.tokenizer)
+    return Told(
+        post,
+        Named([1 + region for region in named.regions], named.pieces),
+        [Pointer(pointer.places, [0.0, *pointer.regions]) for pointer in pointing],
+    )

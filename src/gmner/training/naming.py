@@ -18,7 +18,9 @@ from gmner.expression import expression_of
 from gmner.nn.encoders import word_pieces
 from gmner.nn.regions import region_shares
 from gmner.tagging import split_words
-from gmner.training.pointing import shares
+from gmner.training.loop import shuffled
+from gmner.training.mentions import Pointer, Pointing
+from gmner.training.pointing import Looking, shares
 from gmner.types import Box, Example
 
 T = TypeVar("T")
@@ -32,10 +34,11 @@ class Named(NamedTuple):
 
 
 class Told(NamedTuple, Generic[T]):
-    """A training post, and what its candidates are called, if that is learned."""
+    """A training post, what its candidates are called, and what points at them, if the network learns to look."""
 
     post: T
-    named: Named | None
+    named: Named = Named([], [])
+    pointers: Sequence[Pointer] = ()
 
 
 class Names(NamedTuple):
@@ -94,18 +97,22 @@ class Naming(nn.Module):
 
 
 class Learner(nn.Module):
-    """The network that is trained, and what names regions for it, if the posts have names for theirs."""
+    """The network that is trained, and what names regions and points at them for it, if it learns to look."""
 
-    def __init__(self, network: nn.Module, posts: Sequence[Told[Any]]) -> None:
+    def __init__(self, network: nn.Module, posts: Sequence[Told[Any]], *, width: int, looks: bool) -> None:
         super().__init__()
         self.network = network
-        named = _named(posts)
-        self.naming = Naming(named) if named else None
+        self.naming = Naming([post.named for post in posts]) if looks else None
+        self.pointing = Pointing(width) if looks else None
 
     def names(self, batch: Sequence[Told[Any]]) -> Names | None:
         """What the candidates of a batch are called, if that is learned."""
-        return None if self.naming is None else self.naming.batch(_named(batch))
+        return None if self.naming is None else self.naming.batch([post.named for post in batch])
 
 
-def _named(posts: Sequence[Told[Any]]) -> list[Named]:
-    return [post.named for post in posts if post.named is not None]
+def glances(posts: Sequence[Told[T]], looking: Looking | None, generator: torch.Generator) -> list[list[Told[T]]]:
+    """The batches of an epoch in which a joint system only looks: what the candidates of all posts are called."""
+    if looking is None:
+        return []
+    named = [post for post in posts if post.named.regions]
+    return [some for _ in range(looking.passes) for some in shuffled(named, looking.pictures, generator)]

@@ -33,6 +33,7 @@ class Looking:
         naming: weight of the words beside the loss of the answers.
         pointing: weight of pointing beside it.
         pictures: of a batch of those passes.
+        answers: weight of the answers; with 0 a joint system learns to look only, for another training to begin with.
         together: so many questions of one picture come in a batch together, where a picture has many: the fewer, the
             more pictures a step sees, and the more often each is looked at. 0 asks all at once.
 
@@ -43,11 +44,19 @@ class Looking:
     passes: int = 1
     naming: float = 1.0
     pointing: float = 1.0
+    answers: float = 1.0
     pictures: int = 32
     together: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("passes", 0), ("naming", 0), ("pointing", 0), ("pictures", 1), ("together", 0)):
+        for name, least in (
+            ("passes", 0),
+            ("naming", 0),
+            ("pointing", 0),
+            ("answers", 0),
+            ("pictures", 1),
+            ("together", 0),
+        ):
             if getattr(self, name) < least:
                 raise ConfigError(
                     f"looking setting {name!r} is {getattr(self, name)}",

@@ -121,11 +121,16 @@ class HIndex(nn.Module):
         """`forward` for a batch that `encode` has read."""
         return self.score(self.decode(tokens, source, encoded), source, encoded)
 
-    def encode(self, source: Source) -> Encoded:
-        """Read regions and text (section 3, "Encoder")."""
-        projected = self.regions(source.regions, source.present)
+    def look(self, source: Source) -> Float[Tensor, "batch regions width"]:
+        """What is seen of regions, and where they are."""
+        projected: Tensor = self.regions(source.regions, source.present)
         if self.places is not None and self.region_norm is not None:
             projected = self.region_norm(projected + self.places(source.places))
+        return projected
+
+    def encode(self, source: Source, looks: Float[Tensor, "batch regions width"] | None = None) -> Encoded:
+        """Read regions and text (section 3, "Encoder"); `looks` is what `look` says, if that is known."""
+        projected = self.look(source) if looks is None else looks
         positions = torch.arange(source.pieces.shape[1], device=self.device)
         embedded = self.embedding(source.pieces)
         text = self.encoder_norm(embedded + self.encoder_positions(positions + POSITION_OFFSET))

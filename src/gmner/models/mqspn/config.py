@@ -27,11 +27,11 @@ class FreshCrops:
 
     Args:
         side: pixels of a crop.
-        channels: of the first convolution; the others have two, three and four times as many.
+        channels: a multiple of 4; the three layers have three, four and six times as many.
     """
 
     side: int = 48
-    channels: int = 24
+    channels: int = 16
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from gmner.nn.mimetic import keep
+
 HEAD_DROPOUT: Final = 0.5
 """Share of numbers zeroed in training before the region's and the type's last layers (specs/mqspn.md, section 4)."""
 
@@ -26,6 +28,9 @@ class Pointer(nn.Module):
         self.out = nn.Linear(width, outputs)
         self.asked = nn.Linear(width, outputs * width) if product else None
         self.told = nn.Linear(width, width) if product else None
+        if self.asked is not None and self.told is not None:
+            keep(self.asked)  # so that what is alike is found from the first step on
+            keep(self.told)
 
     def forward(
         self,

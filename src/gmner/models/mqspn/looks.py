@@ -1,14 +1,12 @@
-"""What the network sees of a region beside `nn.crops`: where it is, the released crop, a small encoder of crops."""
+"""What the network sees of a region beside `nn.crops`: where it is, and the released crop."""
 
 from typing import Final
 
 import numpy as np
 from PIL import Image
-from torch import nn
 
 from gmner.image import Picture
 from gmner.models.mqspn.batch import PLACE
-from gmner.models.mqspn.config import FreshCrops
 from gmner.nn.crops import Crop
 from gmner.types import Box
 
@@ -32,29 +30,3 @@ def place(box: Box, picture: Picture) -> list[float]:
 
 NOWHERE: Final = [0.0] * PLACE
 """The place of the blank picture."""
-
-
-class CropEncoder(nn.Sequential):
-    """A small convolutional network from crops to vectors: the side is halved four times.
-
-    Normalised by groups of channels, so that a crop's vector does not depend on the others.
-    """
-
-    def __init__(self, config: FreshCrops, width: int) -> None:
-        first, second, third, last = (config.channels * times for times in (1, 2, 3, 4))
-        cells = -(-config.side // 16)
-        super().__init__(
-            *_convolution(3, first, stride=2),
-            *_convolution(first, second),
-            nn.MaxPool2d(2, ceil_mode=True),
-            *_convolution(second, third),
-            nn.MaxPool2d(2, ceil_mode=True),
-            *_convolution(third, last),
-            nn.MaxPool2d(2, ceil_mode=True),
-            nn.Flatten(),
-            nn.Linear(last * cells * cells, width),
-        )
-
-
-def _convolution(before: int, after: int, stride: int = 1) -> tuple[nn.Module, ...]:
-    return nn.Conv2d(before, after, 3, stride, 1), nn.GroupNorm(4, after), nn.ReLU()

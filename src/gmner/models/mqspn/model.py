@@ -72,11 +72,12 @@ class MQSPN(nn.Module):
 
     def forward(self, posts: Posts) -> list[Outputs]:
         """What each layer says; in evaluation only the last is asked."""
-        return self.find(posts, self.look(posts))
+        return self.find(posts, self.read(posts), self.look(posts))
 
-    def find(self, posts: Posts, regions: Float[Tensor, "batch regions width"]) -> list[Outputs]:
-        """`forward` for regions that `look` has seen."""
-        text = self.read(posts)
+    def find(
+        self, posts: Posts, text: Float[Tensor, "batch pieces width"], regions: Float[Tensor, "batch regions width"]
+    ) -> list[Outputs]:
+        """`forward` for what `read` and `look` made of the posts."""
         words = pool_words(text, posts.word_of_piece, posts.words.shape[1])
         queries = self.queries()[None].expand(len(text), -1, -1)
         layers: list[Outputs] = []

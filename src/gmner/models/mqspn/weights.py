@@ -14,12 +14,13 @@ from gmner import checkpoint
 from gmner.errors import CheckpointError, ConfigError
 from gmner.models.mqspn.codec import MQSPNCodec
 from gmner.models.mqspn.config import FreshText, MQSPNConfig
-from gmner.models.mqspn.looks import CropEncoder
 from gmner.models.mqspn.model import MQSPN
 from gmner.models.mqspn.outputs import TYPES
 from gmner.models.mqspn.prompts import mask_states, type_prompts, written_queries
 from gmner.models.mqspn.released import ReleasedMQSPN
+from gmner.nn import mimetic
 from gmner.nn.encoders import load_encoder, load_tokenizer
+from gmner.nn.region_encoder import CropEncoder
 
 MODULES: Final = {
     "text.pieces": "bert.embeddings.word_embeddings",
@@ -190,7 +191,7 @@ def build(config: MQSPNConfig, tokenizer: Any, encoder: Any = None, clip: Any = 
     written = mask_states(encoder, tokenizer, written_queries(config.queries, mask))
     width = encoder.config.hidden_size
     if config.crops is not None:
-        looks: nn.Module = CropEncoder(config.crops, width)
+        looks: nn.Module = CropEncoder(config.crops.side, width, config.crops.channels)
     else:
         looks = nn.Linear(config.features or vision.config.hidden_size, width)
     codec = MQSPNCodec(config, tokenizer, vision.eval() if sees_by_clip(config) else None)
@@ -198,11 +199,12 @@ def build(config: MQSPNConfig, tokenizer: Any, encoder: Any = None, clip: Any = 
 
 
 def fresh_encoder(sizes: FreshText | None, vocabulary: int, window: int) -> Any:
-    """A BERT with random weights."""
+    """A BERT with random weights, which attends to equal sub-words and near places (`nn.mimetic`)."""
     from transformers import BertConfig, BertModel  # slow to load
 
     sizes = sizes or FreshText()
-    return BertModel(
+    deviation = 0.7 / math.sqrt(sizes.width)  # BERT's 0.02 is meant for its width
+    bert = BertModel(
         BertConfig(
             vocab_size=vocabulary,
             hidden_size=sizes.width,
@@ -212,10 +214,16 @@ def fresh_encoder(sizes: FreshText | None, vocabulary: int, window: int) -> Any:
             hidden_dropout_prob=sizes.dropout,
             attention_probs_dropout_prob=sizes.dropout,
             max_position_embeddings=window,
-            initializer_range=0.7 / math.sqrt(sizes.width),  # BERT's 0.02 is meant for its width
+            initializer_range=deviation,
         ),
         add_pooling_layer=False,
     )
+    bert.embeddings.position_embeddings.weight.data.copy_(mimetic.waves(window, sizes.width, deviation))
+    for layer in bert.encoder.layer:
+        attention = layer.attention
+        mimetic.look_for_the_same(attention.self.query, attention.self.key, sizes.heads)
+        mimetic.copy_what_is_found(attention.self.value, attention.output.dense)
+    return bert
 
 
 def backbone_tensors(bert: Mapping[str, Tensor], clip: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -269,6 +277,35 @@ def load(folder: Path) -> tuple[nn.Module, MQSPNCodec]:
     model, codec = build(bare, load_tokenizer(config.encoder), encoder, clip)
     checkpoint.fill(model, tensors, str(folder))
     return model.eval(), replace(codec, config=config)
+
+
+def load_network(folder: Path, config: MQSPNConfig) -> MQSPN:
+    """The paper's network of a folder that `save` wrote, for another of these settings to begin with.
+
+    Raises:
+        CheckpointError: as `load`; or its text encoder or eyes are of other sizes.
+    """
+    model, codec = load(folder)
+    alike = all(getattr(codec.config, name) == getattr(config, name) for name in _EYES)
+    if not isinstance(model, MQSPN) or not alike:
+        raise CheckpointError(
+            f"{folder} holds an MQSPN of other settings",
+            allowed=f"these settings are the same in both: {', '.join(_EYES)}",
+            todo="give a folder that was trained with them",
+        )
+    return model
+
+
+_EYES: Final = ("encoder", "text", "casing", "window", "vision", "crops", "features", "places", "released")
+"""Settings of what reads texts and sees regions."""
+
+
+def begin_with(model: MQSPN, given: MQSPN) -> None:
+    """Let a new network, built on the text encoder of another, see regions as that one does."""
+    for name in ("looks", "places", "look_norm", "shapes"):
+        part = getattr(model, name)
+        if part is not None:
+            part.load_state_dict(getattr(given, name).state_dict())
 
 
 def load_released(path: Path, config: MQSPNConfig) -> tuple[nn.Module, MQSPNCodec]:

@@ -1,5 +1,5 @@
 "use strict";
-// The page: a post goes to /v1/predict/form, and its entities are shown in the text, in the picture and in a table.
+// The page: a post goes to /v1/predict, and its entities are shown in the text, in the picture and in a table.
 
 const $ = (id) => document.getElementById(id);
 const COLOURS = { PER: [11, 98, 196], LOC: [27, 122, 52], ORG: [176, 74, 0], OTHER: [138, 42, 143] };
@@ -24,11 +24,14 @@ function choose(file) {
   }
 }
 
+$("preview").addEventListener("error", () => { $("preview").hidden = true; }); // what is wrong with it, the service says
+
 $("image").addEventListener("change", () => choose($("image").files[0]));
 $("remove").addEventListener("click", () => { choose(null); $("image").focus(); });
+for (const kind of ["dragover", "drop"]) // beside its place a picture would replace the page
+  document.addEventListener(kind, (event) => event.preventDefault());
 for (const kind of ["dragover", "dragleave", "drop"])
   $("drop").addEventListener(kind, (event) => {
-    event.preventDefault();
     $("drop").classList.toggle("over", kind === "dragover");
     if (kind === "drop" && event.dataTransfer.files.length) choose(event.dataTransfer.files[0]);
   });
@@ -43,9 +46,9 @@ $("post").addEventListener("submit", async (event) => {
   form.ariaBusy = "true";
   $("status").textContent = "Looking …";
   try {
-    const answer = await fetch("v1/predict/form", { method: "POST", body: post });
-    const told = await answer.json();
-    if (!answer.ok) throw new Error(told.error.message);
+    const answer = await fetch("v1/predict", { method: "POST", body: post });
+    const told = await answer.json().catch(() => null); // what stands between may answer with a page of its own
+    if (!answer.ok || !told) throw new Error(told?.error.message || `The service answered with status ${answer.status}.`);
     show(told.posts[0], sent);
   } catch (error) {
     $("error").textContent = error instanceof TypeError ? "The service can not be reached." : error.message;
@@ -184,7 +187,7 @@ $("downloads").addEventListener("click", async (event) => {
   const stem = name.replace(/\.[^.]*$/, ""), json = (value) => new Blob([JSON.stringify(value, null, 1)], { type: "application/json" });
   if (format === "json") save(json({ ...row, entities: shown().map(({ number, ...entity }) => entity) }), `${stem}.json`);
   if (format === "coco") save(json(toCoco(row, shown(), name)), `${stem}.coco.json`);
-  if (format === "labelme") save(json(toLabelme(row, shown(), name, await base64(looked))), `${stem}.labelme.json`);
+  if (format === "labelme") save(json(await toLabelme(row, shown(), name, await upright(looked))), `${stem}.labelme.json`);
   if (format === "png") overlay().toBlob((blob) => save(blob, `${stem}.overlay.png`), "image/png");
 });
 
@@ -211,11 +214,14 @@ function overlay() {
   return canvas;
 }
 
-async function base64(file) {
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
-  return btoa(text);
+/** The file in base64, or its picture anew where the file may say that it is to be turned: labelme would not turn it. */
+async function upright(file) {
+  const text = new TextDecoder("latin1").decode(await file.arrayBuffer());
+  if (!/Exif\0\0|eXIf|EXIF/.test(text)) return base64(file);
+  const picture = await createImageBitmap(file), canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [picture.width, picture.height];
+  canvas.getContext("2d").drawImage(picture, 0, 0);
+  return canvas.toDataURL(file.type === "image/jpeg" ? "image/jpeg" : "image/png", 0.95).split(",")[1];
 }
 
 function save(blob, name) {
