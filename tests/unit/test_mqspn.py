@@ -479,3 +479,31 @@ def test_a_task_learns_names_and_regions(looking: Looking | None, tmp_path: Path
     tested = recipe.test(tmp_path, posts)
     assert f1_scores(tested.predictions, TASKS)["gmner_f1"] > 90
     assert tested.tasks[0] == "gmner"
+
+
+def test_another_begins_with_its_eyes(tmp_path: Path) -> None:
+    model, _ = weights.build(CONFIG, TOKENIZER)
+    weights.save(tmp_path, model, CONFIG)
+    looking = Looking(answers=0.0)
+    more = replace(CONFIG, queries=Queries(count=16), fusion=Fusion(2))
+    task = MQSPNRecipe("x.", model=more, start=tmp_path, looking=looking).prepare([POST], [POST])
+    begun = task.model.network.state_dict()
+    for name, tensor in model.state_dict().items():
+        if name.startswith(("encoder.", "looks.", "shapes.", "look_norm.")):
+            torch.testing.assert_close(begun[name], tensor, msg=name)
+    assert begun["entity_queries"].shape == (16, 32)
+
+    with pytest.raises(CheckpointError, match="crops"):
+        other = replace(CONFIG, crops=FreshCrops(side=16, channels=8))
+        MQSPNRecipe("x.", model=other, start=tmp_path).prepare([POST], [POST])
+    with pytest.raises(ConfigError, match="start"):
+        MQSPNRecipe("x.", model=replace(CONFIG, released=RELEASED), start=tmp_path)
+
+
+def test_looking_alone_learns_no_answers() -> None:
+    task = MQSPNRecipe("x.", model=CONFIG, looking=Looking(answers=0.0)).prepare([POST, POST], [POST])
+    first, *_, last = task.batches(2, torch.Generator().manual_seed(0))
+    for batch in (first, last):
+        task.forward(task.collate(batch)).backward()
+        task_queries = task.model.network.entity_queries
+        assert isinstance(task_queries, nn.Parameter) and task_queries.grad is None

@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import fields, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from gmner.image import Picture
 from gmner.models.ofa import weights
 from gmner.models.ofa.codec import OFACodec, clean, questions
 from gmner.models.ofa.config import BOS, EOS, PAD, RELEASED, SIZES, UNKNOWN, OFAConfig, Released
-from gmner.models.ofa.decoding import pad, score_answers
+from gmner.models.ofa.decoding import pad, score_answers, search
 from gmner.models.ofa.loss import smoothed_loss
 from gmner.models.ofa.model import OFA
 from gmner.models.ofa.positions import image_buckets, patch_ids, token_buckets
@@ -300,6 +301,31 @@ def test_folded_batch_norms_change_nothing(config: OFAConfig) -> None:
     torch.testing.assert_close(before, after, rtol=1e-4, atol=1e-4)
 
 
+def test_folding_leaves_the_file_alone(model: OFA, codec: OFACodec, tmp_path: Path) -> None:
+    weights.save(tmp_path, model, codec.vocabulary)
+    loaded, _ = weights.load(tmp_path)
+    loaded.encoder.trunk.fold()
+    again, _ = weights.load(tmp_path)
+    assert again.state_dict().keys() == model.state_dict().keys()
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in model.state_dict().items())
+
+
+def test_encoding_is_the_same_with_gradients(model: OFA) -> None:
+    grid, tokens = model.look(torch.randn(1, 3, 64, 64)), torch.tensor([[BOS, 9, 12, EOS]])
+    with torch.no_grad():
+        expected = model.encode(tokens, grid).states
+    torch.testing.assert_close(model.encode(tokens, grid).states, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_tokens_that_may_not_follow_need_no_scores(model: OFA, codec: OFACodec) -> None:
+    encoded = model.encode(torch.tensor([[BOS, 9, 12, EOS]] * 2), model.look(torch.randn(2, 3, 64, 64)))
+    every = search(model, encoded, codec.beam, codec.only_boxes)
+    some = search(model, encoded, codec.beam, codec.only_boxes, codec.box_tokens)
+    assert [[h.tokens for h in found] for found in some] == [[h.tokens for h in found] for found in every]
+    for mine, theirs in zip(chain(*some), chain(*every), strict=True):
+        assert mine.score == pytest.approx(theirs.score, abs=1e-5)
+
+
 def test_padding_changes_nothing(model: OFA) -> None:
     grid = model.look(torch.randn(1, 3, 64, 64))
     short = torch.tensor([[BOS, 9, 12, EOS]])
@@ -340,7 +366,7 @@ def test_answers_of_several_tokens_are_scored_as_one_pass_each_would(model: OFA)
             for place, token in enumerate((*answer, EOS)):
                 allowed = trie.successors(answer[:place])
                 steps = model.logits(states[0, 0, len(source) - 2 + place], allowed).log_softmax(-1)
-                total += float(steps[allowed.index(token)])
+                total += float(steps[token])
             assert float(scores[sample, number]) == pytest.approx(total, abs=1e-4)
 
 

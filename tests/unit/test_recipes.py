@@ -21,6 +21,7 @@ from gmner.models.ofa.config import OFAConfig
 from gmner.models.ofa.model import OFA
 from gmner.models.ofa.vocabulary import learn_vocabulary
 from gmner.nn import encoders
+from gmner.training import mqspn
 from gmner.training.h_index import HIndexRecipe
 from gmner.training.loop import parameter_groups, train
 from gmner.training.recipes import RECIPES, read_recipe
@@ -87,6 +88,8 @@ def tiny_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"{task}.load_tokenizer", lambda name: tokenizer, raising=False)
 
     monkeypatch.setattr("gmner.models.h_index.weights.begin_with_bart", lambda model, trunk: None)
+    build = mqspn.weights.build
+    monkeypatch.setattr(mqspn.weights, "load_network", lambda folder, config: build(config, tokenizer)[0])
 
 
 def small(recipe: Any, folder: Path) -> Any:

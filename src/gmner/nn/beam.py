@@ -177,6 +177,11 @@ class Trie:
         """The prefixes at which answers part: elsewhere the next token is certain. Sorted."""
         return sorted(prefix for prefix, tokens in self._successors.items() if len(tokens) > 1)
 
+    @property
+    def choices(self) -> list[int]:
+        """The tokens that may follow at forks. Sorted."""
+        return sorted({token for fork in self.forks for token in self.successors(fork)})
+
     def constraint(self, vocabulary: int) -> Constraint:
         """The trie as a constraint of a search."""
 

@@ -315,7 +315,7 @@ class ALBEFTask(Task):
         loss = self._gold_loss(logits[:gold], tensors)
         if (looking := self.recipe.looking) is not None and pointing is not None and gold:
             shown = patches[tensors.owners[:gold], 1:]
-            loss = loss + looking.pointing * pointing_loss(pointing(rows[:gold, 0], shown), cells)
+            loss = looking.answers * loss + looking.pointing * pointing_loss(pointing(rows[:gold, 0], shown), cells)
             loss = loss + looking.naming * pointing.name(student, shown, cells, tensors.called)
         if (plan := self.recipe.telling) is not None and self.model.naming is not None:
             # Sums over nothing are 0, means would be none: a batch may have nothing told.

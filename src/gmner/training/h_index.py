@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from gmner.checkpoint import CONFIG_FILE
 from gmner.data.expansions import with_expansions
 from gmner.models.h_index import weights
 from gmner.models.h_index.codec import Encoded, HIndexCodec
@@ -117,7 +118,8 @@ class HIndexRecipe:
     Args:
         about: one sentence for the reader.
         task: what is trained.
-        start: a BART whose weights the model begins with; without one, all weights are random.
+        start: a BART whose weights the model begins with, or a folder of ours to train on; without one, all weights
+            are random.
         candidates: a detector's files (`training.regions`); without them posts bring their candidates along.
         expansions: give the model the expansions of the gold names as knowledge, as drawn posts have them.
         looking: how random weights learn what regions look like and which of them is meant (`training.naming`,
@@ -143,14 +145,16 @@ class HIndexRecipe:
         """A new H-Index.
 
         Raises:
-            CheckpointError: the BART or the tokenizer is not at hand.
+            CheckpointError: `start` or the tokenizer is not at hand, or `start` is of another size.
             ConfigError: the model reads features of regions, and there are none.
             ImageError: a picture is missing or damaged.
             TextError: a sentence has more sub-words than there are positions.
         """
         torch.manual_seed(self.training.seed)
         model = HIndex(self.model)
-        if self.start is not None:
+        if self.start is not None and (Path(self.start) / CONFIG_FILE).is_file():
+            weights.begin_with(model, Path(self.start))
+        elif self.start is not None:
             weights.begin_with_bart(model, self.start)
         codec = HIndexCodec(self.model, load_tokenizer(self.model.tokenizer))
         return HIndexTask(model, codec, self._encode(codec, train), self._encode(codec, dev), self.looking)

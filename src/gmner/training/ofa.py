@@ -219,7 +219,7 @@ class OFATask(Task):
         if looking is None or self.model.pointer is None:
             return loss
         pointed = pointing_loss(self.model.pointer(encoded.states[:, : cells.shape[1]])[..., 0], cells)
-        return loss + looking.pointing * pointed + looking.naming * self._named(grid, cells, tensors)
+        return looking.answers * loss + looking.pointing * pointed + looking.naming * self._named(grid, cells, tensors)
 
     def _named(self, grid: Tensor, cells: Float[Tensor, "regions cells"], tensors: Glance | Batch) -> Tensor:
         """The loss of the words of regions, by the vectors that patches and tokens share."""

@@ -33,9 +33,11 @@ class Looking:
         naming: weight of the words beside the loss of the answers.
         pointing: weight of pointing beside it.
         pictures: of a batch of those passes.
-        answers: weight of the answers; with 0 a joint system learns to look only, for another training to begin with.
+        answers: weight of the answers beside them; with 0 a network learns to look only, and another training may begin
+            with it.
         together: so many questions of one picture come in a batch together, where a picture has many: the fewer, the
-            more pictures a step sees, and the more often each is looked at. 0 asks all at once.
+            more pictures a step sees, and the more often each is looked at. 0 asks all at once, as joint
+            systems always do.
 
     Raises:
         ConfigError: a number out of its range.

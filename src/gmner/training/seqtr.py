@@ -189,7 +189,11 @@ class SeqTRTask(Task):
             return loss
         scores = self.model.pointer(scene.cells)[..., 0].masked_fill(~scene.present, OUTSIDE)
         pointed = pointing_loss(scores, _coverage(tensors.boxes, view))
-        return loss + looking.pointing * pointed + looking.naming * self._named(view, pairs.picture, tensors)
+        return (
+            looking.answers * loss
+            + looking.pointing * pointed
+            + looking.naming * self._named(view, pairs.picture, tensors)
+        )
 
     def _named(
         self, view: Float[Tensor, "pictures channels rows columns"], picture: Tensor, tensors: Regions | Batch

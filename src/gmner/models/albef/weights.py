@@ -18,6 +18,7 @@ from gmner.models.albef.codec import ALBEFCodec
 from gmner.models.albef.config import ALBEFConfig
 from gmner.models.albef.model import ALBEF
 from gmner.nn.encoders import load_tokenizer
+from gmner.nn.unfilled import unfilled
 from gmner.nn.vit import resize_positions
 
 MODULES: Final = {"vision": "visual_encoder", "text": "text_encoder", "classifier": "cls_head"}
@@ -199,7 +200,7 @@ def load(folder: Path) -> tuple[ALBEF, ALBEFCodec]:
         CheckpointError: the folder is missing or damaged, or holds other tensors than the model it describes.
     """
     config, tensors = checkpoint.load(folder, ALBEFConfig)
-    with torch.device("meta"):  # shapes only: what is read takes the place of the weights
+    with unfilled():
         model = ALBEF(config)
     checkpoint.fill(model, tensors, str(folder), assign=True)
     return model.eval(), ALBEFCodec(config, load_tokenizer(config.tokenizer))

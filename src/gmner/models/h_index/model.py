@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gmner.models.h_index.config import END, POINTERS, SEEN, HIndexConfig
+from gmner.nn import mimetic
 from gmner.nn.attention import Block, DecoderBlock, KeysValues
 from gmner.nn.region_encoder import RegionEncoder
 from gmner.nn.regions import PLACE
@@ -105,8 +106,13 @@ class HIndex(nn.Module):
         self.pointer_outer = nn.Linear(config.width, config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.head_dropout = nn.Dropout(config.head_dropout)
-        for table in (self.embedding, self.encoder_positions, self.decoder_positions):
-            nn.init.normal_(table.weight, std=config.width**-0.5)  # so that new scores are about 1 apart
+        size = config.width**-0.5  # so that new scores are about 1 apart
+        for table in (self.embedding, self.decoder_positions):
+            nn.init.normal_(table.weight, std=size)
+        self.encoder_positions.weight.data.copy_(mimetic.waves(rows, config.width, size))
+        for block in cast(Iterable[Block], self.encoder):
+            mimetic.look_for_the_same(block.attention.query, block.attention.key, config.heads)
+            mimetic.copy_what_is_found(block.attention.value, block.attention.out)
 
     @property
     def device(self) -> torch.device:

@@ -123,6 +123,16 @@ def load(folder: Path) -> tuple[HIndex, HIndexCodec]:
     return model.eval(), HIndexCodec(config, load_tokenizer(config.tokenizer))
 
 
+def begin_with(model: HIndex, folder: Path) -> None:
+    """Fill a new model with the weights of a folder that `save` wrote.
+
+    Raises:
+        CheckpointError: the folder is missing or damaged, or holds a model of other sizes.
+    """
+    _, tensors = checkpoint.load(folder, HIndexConfig)
+    checkpoint.fill(model, tensors, str(folder))
+
+
 def begin_with_bart(model: HIndex, trunk: str) -> None:
     """Fill a new model with the weights of the BART `trunk`, as published training begins.
 

@@ -185,6 +185,11 @@ class OFACodec:
         repeat = 3 if self.config.released.any_token else 0
         return Beam(size=5, shortest=COORDINATES, longest=COORDINATES, no_repeat=repeat)
 
+    @cached_property
+    def box_tokens(self) -> list[int]:
+        """All that `only_boxes` allows: the end and the bins."""
+        return [EOS, *range(self.config.first_bin, self.config.vocabulary)]
+
     def only_boxes(self, rows: Int64[Tensor, "samples rows time"]) -> Bool[Tensor, "samples rows vocabulary"]:
         """Which tokens may follow, so that four of them make a box: bins, the second corner beyond the first."""
         place = torch.arange(self.config.vocabulary, device=rows.device) - self.config.first_bin

@@ -31,20 +31,27 @@ def score_answers(
         tokens = pad(rows).view(len(prompts), len(forks), -1).to(model.device)
         states, _ = model.decode(tokens, model.decoder.memory(encoded))
         last = torch.tensor([len(row) - 1 for row in rows], device=model.device)
-        return model.logits(states.flatten(0, 1)[torch.arange(len(rows)), last].view(*tokens.shape[:2], -1))
+        ends = states.flatten(0, 1)[torch.arange(len(rows)), last]
+        return model.logits(ends.view(*tokens.shape[:2], -1), trie.choices)
 
     return trie.score(logits)
 
 
-def search(model: OFA, encoded: Encoded, beam: Beam, constraint: Constraint | None = None) -> list[list[Hypothesis]]:
-    """What beam search finds beside each sample's encoder output."""
+def search(
+    model: OFA,
+    encoded: Encoded,
+    beam: Beam,
+    constraint: Constraint | None = None,
+    among: Sequence[int] | None = None,
+) -> list[list[Hypothesis]]:
+    """What beam search finds beside each sample's encoder output; `among` are all tokens that `constraint` allows."""
     memory = model.decoder.memory(encoded)
 
     def decode(
         tokens: Int64[Tensor, "samples rows"], past: Past | None
     ) -> tuple[Float[Tensor, "samples rows vocabulary"], Past | None]:
         states, past = model.decode(tokens[..., None], memory, past)
-        return model.logits(states[:, :, 0]), past
+        return model.logits(states[:, :, 0], among), past
 
     def reorder(past: Past | None, chosen: Int64[Tensor, "samples beam"]) -> Past | None:
         return None if past is None else choose_rows(past, chosen)

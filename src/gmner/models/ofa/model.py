@@ -119,8 +119,10 @@ class Encoder(nn.Module):
         padded = absent[:, None, None] if bool(absent.any()) else None
         between = token_buckets(config.token_buckets)[: tokens.shape[1], : tokens.shape[1]].to(device)
         first = len(positions) - tokens.shape[1]
+        # A bias is 55 MB in the large model: one place for all layers, unless each is kept for its gradient.
+        place = None if torch.is_grad_enabled() else torch.empty_like(shared)
         for layer, token_table, image_table in zip(self.layers, self.token_tables, self.image_tables, strict=True):
-            bias = shared.clone()
+            bias = shared.clone() if place is None else place.copy_(shared)
             bias[:, first:, first:] += _biases(token_table, between)
             if buckets is not None:
                 for head, row in enumerate(_rows(image_table)):  # one at a time: all would take long to move
@@ -266,8 +268,15 @@ class OFA(nn.Module):
     def logits(
         self, states: Float[Tensor, "*batch width"], tokens: Sequence[int] | None = None
     ) -> Float[Tensor, "*batch vocabulary"]:
-        """The score of every token, or of some, as the next one."""
-        return states @ (self.tokens.weight if tokens is None else self.tokens.weight[list(tokens)]).T
+        """The score of every token as the next one; of the others -inf, if some `tokens` are given.
+
+        Of those others no weight is read: they are an eighth of OFA-large, and stay in its file.
+        """
+        if tokens is None:
+            return states @ self.tokens.weight.T
+        scores = states.new_full((*states.shape[:-1], self.config.vocabulary), -torch.inf)
+        scores[..., list(tokens)] = states @ self.tokens.weight[list(tokens)].T
+        return scores
 
     def forward(
         self,

@@ -99,12 +99,12 @@ class OFAGrounder(_Predictor):
         counts = [len(some) for some in expressions]
         flat = iter(self.codec.grounding_sources(list(chain.from_iterable(expressions))))
         sources = [[next(flat) for _ in range(count)] for count in counts]
-        constraint = None if self.codec.config.released.any_token else self.codec.only_boxes
+        free = self.codec.config.released.any_token
+        constraint, among = (None, None) if free else (self.codec.only_boxes, self.codec.box_tokens)
         found: list[list[Box]] = [[] for _ in pictures]
         for numbers, _, encoded in self._encoded(pictures, sources):
-            for number, hypotheses in zip(
-                numbers, search(self.model, encoded, self.codec.beam, constraint), strict=True
-            ):
+            hypotheses_of_all = search(self.model, encoded, self.codec.beam, constraint, among)
+            for number, hypotheses in zip(numbers, hypotheses_of_all, strict=True):
                 height, width = pictures[number].shape[:2]
                 found[number].append(self.codec.box(hypotheses, width, height))
         return found

@@ -53,18 +53,26 @@ class Trunk(nn.Module):
         grid: Tensor = self.layer3(self.layer2(self.layer1(self.pool(self.bn1(self.conv1(pixels)).relu_()))))
         return grid
 
-    @torch.no_grad()
     def fold(self) -> Self:
         """Put the batch norms into the convolutions before them; for inference, and there is no way back."""
         for module in [self, *self.modules()]:
             for index in (1, 2, 3):
                 conv, norm = getattr(module, f"conv{index}", None), getattr(module, f"bn{index}", None)
                 if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                    setattr(module, f"conv{index}", fuse_conv_bn_eval(conv, norm))
+                    _fold(conv, norm)
                     setattr(module, f"bn{index}", nn.Identity())
             if isinstance(module, Bottleneck) and isinstance(module.downsample, nn.Sequential):
-                module.downsample = fuse_conv_bn_eval(*module.downsample)
+                module.downsample = _fold(*module.downsample)
         return self
+
+
+@torch.no_grad()
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """The convolution with the norm behind it. Its weights are changed where they lie: a second trunk is 170 MB."""
+    fused = fuse_conv_bn_eval(conv, norm)
+    conv.weight.copy_(fused.weight)
+    conv.bias = fused.bias
+    return conv
 
 
 def _stage(blocks: int, given: int, inner: int, out: int, stride: int) -> nn.Sequential:

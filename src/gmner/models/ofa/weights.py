@@ -16,6 +16,7 @@ from gmner.models.ofa.config import OFAConfig
 from gmner.models.ofa.model import OFA
 from gmner.models.ofa.positions import image_buckets, patch_ids, token_buckets
 from gmner.models.ofa.vocabulary import Vocabulary, read_vocabulary
+from gmner.nn.unfilled import unfilled
 
 SHARED: Final = "encoder.embed_tokens.weight"
 """The embedding of tokens, which published files hold under three names."""
@@ -209,7 +210,7 @@ def load(folder: Path, settings: OFAConfig | None = None) -> tuple[OFA, OFACodec
 
 
 def _network(config: OFAConfig) -> OFA:
-    with torch.device("meta"):  # no numbers are drawn for weights that come from a file
+    with unfilled():
         return OFA(config)
 
 
