@@ -16,7 +16,7 @@ from gmner.errors import ConfigError
 
 
 def test_a_users_mistake_is_one_line_and_exit_code_2() -> None:
-    command = [sys.executable, "-m", "gmner.cli.main", "predict", "--text", ""]
+    command = [sys.executable, "-m", "gmner", "predict", "--text", ""]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (finished.returncode, finished.stdout) == (2, "")
     assert re.fullmatch(r"gmner: the text is empty; .*; .*\.\n", finished.stderr)

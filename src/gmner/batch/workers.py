@@ -149,7 +149,7 @@ class Worker:
             if answer is None:  # the system is loaded
                 self._ready = True
                 answer = self.child.pipe.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # of the pipe; in the middle of an answer it is a plain OSError
             self._dead = True
             if self._ready:
                 return None
