@@ -206,7 +206,11 @@ def test_of_an_unknown_region_nothing_is_learned() -> None:
     assert losses(said, unknown, torch.tensor([[1]]), CriterionConfig()).boundary > 0
 
 
-@pytest.mark.parametrize("config", [CriterionConfig(), RELEASED_CRITERION], ids=["paper", "released"])
+@pytest.mark.parametrize(
+    "config",
+    [CriterionConfig(), CriterionConfig(matching="order"), RELEASED_CRITERION],
+    ids=["paper", "order", "released"],
+)
 def test_no_gold_at_all_is_no_division_by_nothing(config: CriterionConfig) -> None:
     said = outputs(batch=2)
     said.types.requires_grad_()

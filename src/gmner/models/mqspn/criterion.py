@@ -102,7 +102,7 @@ def cost(outputs: Outputs, gold: Gold, config: CriterionConfig) -> Float[Tensor,
 def in_order(outputs: Outputs, gold: Gold) -> Int64[Tensor, "batch items"]:
     """Items answered for in their order by the queries that can have their types, in theirs."""
     possible = _columns(outputs.types, gold.types) > IMPOSSIBLE
-    taken = torch.zeros_like(possible[..., 0])
+    taken = possible.new_zeros(possible.shape[:2])
     chosen = []
     for item in range(gold.types.shape[1]):
         free = possible[..., item] & ~taken & gold.present[:, item, None]
