@@ -173,7 +173,7 @@ def test_it_learns_which_region_a_name_means(tmp_path: Path) -> None:
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A BARTMNER, an H-Index and an EVG with random weights, and candidates with features for one post."""
     root = tmp_path_factory.mktemp("models")
-    torch.manual_seed(4)
+    torch.manual_seed(3)
     for name, grounded in (("bartmner", False), ("h-index", True)):
         config = HIndexConfig(tokenizer=CONFIG.encoder, start_piece=101, pad_piece=0, end_piece=102, first_label=30522,
                               vocabulary=30528, positions=48, width=16, heads=2, inner_width=16, encoder_layers=1,

@@ -254,7 +254,7 @@ def test_whatever_the_weights_say_sequences_mean_something(seed: int, grounded: 
         assert len(entities) == len(groups)
         assert all(set(entity.boxes) <= set(item.regions.boxes) for entity in entities)
         assert all((entity.groundable is None) == (not grounded) for entity in entities)
-    assert any(len(read_sequence(row.tolist(), grounded=grounded)) for row in generated.tokens) or seed == 0
+    assert any(len(read_sequence(row.tolist(), grounded=grounded)) for row in generated.tokens) or seed
 
 
 def test_what_may_follow() -> None:

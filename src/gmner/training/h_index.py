@@ -18,19 +18,13 @@ from gmner.nn.encoders import load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, alike, shuffle
 from gmner.training.mentions import Pointers, Pointing, filled, pointers
-from gmner.training.naming import Learner, Names, Naming, Told, glances, named_regions
+from gmner.training.naming import Glance, Learner, Names, Naming, Told, glances, named_regions
 from gmner.training.pictures import open_picture
 from gmner.training.pointing import Looking
 from gmner.training.predictions import f1_scores, predict
 from gmner.training.recipe import Tested
 from gmner.training.regions import with_regions
 from gmner.types import Example
-
-
-class Glance(NamedTuple):
-    """Posts whose candidates are looked at, without a question."""
-
-    posts: list[Told[Encoded]]
 
 
 class Batch(NamedTuple):
@@ -68,14 +62,14 @@ class HIndexTask(Task):
         """The network that is trained."""
         return cast(HIndex, self.model.network)
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> list[Glance | list[Told[Encoded]]]:
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[Glance[Encoded] | list[Told[Encoded]]]:
         """Posts to look at, then posts of similar length together, in random order (section 7: buckets by source
         length)."""
-        looks = [Glance(some) for some in glances(self.posts, self.looking, generator)]
+        looks = glances(self.posts, self.looking, generator)
         shuffled = shuffle(self.posts, generator)
         return [*looks, *alike(shuffled, batch_size, lambda one: len(one.post.pieces) // 8, generator, chunk=0)]
 
-    def collate(self, batch: Glance | list[Told[Encoded]]) -> Batch:
+    def collate(self, batch: Glance[Encoded] | list[Told[Encoded]]) -> Batch:
         if isinstance(batch, Glance):
             return Batch(self.codec.batch([one.post for one in batch.posts]), None, self.model.names(batch.posts), None)
         posts = [one.post for one in batch]
@@ -152,9 +146,11 @@ class HIndexRecipe:
         """
         torch.manual_seed(self.training.seed)
         model = HIndex(self.model)
-        if self.start is not None and (Path(self.start) / CONFIG_FILE).is_file():
+        if self.start is None:
+            model.begin()
+        elif (Path(self.start) / CONFIG_FILE).is_file():
             weights.begin_with(model, Path(self.start))
-        elif self.start is not None:
+        else:
             weights.begin_with_bart(model, self.start)
         codec = HIndexCodec(self.model, load_tokenizer(self.model.tokenizer))
         return HIndexTask(model, codec, self._encode(codec, train), self._encode(codec, dev), self.looking)

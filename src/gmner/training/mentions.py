@@ -56,22 +56,24 @@ def pointers(
     `pieces` is the input, `words` are the places of each word's sub-words in it. What is told is looked for behind
     them, and points where it stands there whole. A name that can be seen where no candidate shows it points at nothing.
     """
-    regions = {id(entity): region_shares(entity.boxes, candidates).tolist() for entity in example.entities or ()}
-    known = [entity for entity in example.entities or () if not entity.visible or any(regions[id(entity)])]
-    spans = [(entity, to_token_span(entity, offsets)) for entity in known]
-    named = [
-        Pointer([place for word in words[span.start : span.end] for place in word], regions[id(entity)])
-        for entity, span in spans
-        if span is not None
-    ]
-    lines = [(entity, _pieces(line, tokenizer)) for entity, line in told_lines(example)]
-    told = []
+    regions: dict[int, list[float]] = {}
+    named, told = [], []
+    for entity in example.entities or ():
+        shares = region_shares(entity.boxes, candidates).tolist()
+        if entity.visible and not any(shares):
+            continue
+        regions[id(entity)] = shares
+        if (span := to_token_span(entity, offsets)) is not None:
+            named.append(Pointer([place for word in words[span.start : span.end] for place in word], shares))
     begins = 1 + max((place for word in words for place in word), default=0)
-    for entity, line in lines:
+    for entity, text in told_lines(example):
+        line = _pieces(text, tokenizer)
         found = next((at for at in range(begins, len(pieces)) if list(pieces[at : at + len(line)]) == line), None)
-        if found is not None and entity in known:
-            told.append(Pointer(list(range(found, found + len(line))), regions[id(entity)]))
-        begins = begins if found is None else found + len(line)
+        if found is None:
+            continue
+        begins = found + len(line)
+        if id(entity) in regions:
+            told.append(Pointer(list(range(found, begins)), regions[id(entity)]))
     return named + told
 
 

@@ -21,7 +21,7 @@ from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, alike, shuffle, shuffled
 from gmner.training.mentions import Pointer, Pointers, Pointing, filled, pointers
-from gmner.training.naming import Learner, Named, Names, Naming, Told, glances, named_regions
+from gmner.training.naming import Glance, Learner, Named, Names, Naming, Told, glances, named_regions
 from gmner.training.pictures import open_picture
 from gmner.training.pointing import Looking
 from gmner.training.predictions import f1_scores, predict
@@ -31,12 +31,6 @@ from gmner.types import Example
 
 TASKS = ("gmner", "mner", "eeg")
 """What is scored, the first of them to choose the epoch."""
-
-
-class Glance(NamedTuple):
-    """Posts whose candidates are looked at, without a question."""
-
-    posts: list[Told[Encoded]]
 
 
 class Batch(NamedTuple):
@@ -67,7 +61,7 @@ class MQSPNTask(Task):
     ) -> None:
         super().__init__()
         self.posts = [told(codec, post) if looking else Told(post) for post in train]
-        width = model.types.in_features // 4 if isinstance(model, MQSPN) else 0
+        width = model.encoder.config.hidden_size if isinstance(model, MQSPN) else 0
         self.model = Learner(model, self.posts, width=width, looks=looking is not None)
         self.codec = codec
         self.dev = dev
@@ -75,15 +69,15 @@ class MQSPNTask(Task):
         self.looking = looking
         self.partial = looking is not None
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> list[Glance | list[Told[Encoded]]]:
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[Glance[Encoded] | list[Told[Encoded]]]:
         """Posts to look at, then all posts in random order, those of similar length together if they are told of."""
-        looks = [Glance(some) for some in glances(self.posts, self.looking, generator)]
+        looks = glances(self.posts, self.looking, generator)
         if self.looking is None:
             return [*looks, *shuffled(self.posts, batch_size, generator)]
         order = shuffle(self.posts, generator)
         return [*looks, *alike(order, batch_size, lambda one: len(one.post.pieces), generator)]
 
-    def collate(self, batch: Glance | list[Told[Encoded]]) -> Batch:
+    def collate(self, batch: Glance[Encoded] | list[Told[Encoded]]) -> Batch:
         if isinstance(batch, Glance):
             return Batch(self.codec.batch([one.post for one in batch.posts]), None, self.model.names(batch.posts), None)
         encoded = [one.post for one in batch]

@@ -41,6 +41,12 @@ class Told(NamedTuple, Generic[T]):
     pointers: Sequence[Pointer] = ()
 
 
+class Glance(NamedTuple, Generic[T]):
+    """Training posts whose candidates are looked at, without a question."""
+
+    posts: list[Told[T]]
+
+
 class Names(NamedTuple):
     """The named regions of a batch."""
 
@@ -110,9 +116,9 @@ class Learner(nn.Module):
         return None if self.naming is None else self.naming.batch([post.named for post in batch])
 
 
-def glances(posts: Sequence[Told[T]], looking: Looking | None, generator: torch.Generator) -> list[list[Told[T]]]:
+def glances(posts: Sequence[Told[T]], looking: Looking | None, generator: torch.Generator) -> list[Glance[T]]:
     """The batches of an epoch in which a joint system only looks: what the candidates of all posts are called."""
     if looking is None:
         return []
     named = [post for post in posts if post.named.regions]
-    return [some for _ in range(looking.passes) for some in shuffled(named, looking.pictures, generator)]
+    return [Glance(some) for _ in range(looking.passes) for some in shuffled(named, looking.pictures, generator)]

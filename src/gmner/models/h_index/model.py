@@ -106,12 +106,15 @@ class HIndex(nn.Module):
         self.pointer_outer = nn.Linear(config.width, config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.head_dropout = nn.Dropout(config.head_dropout)
-        size = config.width**-0.5  # so that new scores are about 1 apart
-        for table in (self.embedding, self.decoder_positions):
-            nn.init.normal_(table.weight, std=size)
-        self.encoder_positions.weight.data.copy_(mimetic.waves(rows, config.width, size))
+        for table in (self.embedding, self.encoder_positions, self.decoder_positions):
+            nn.init.normal_(table.weight, std=config.width**-0.5)  # so that new scores are about 1 apart
+
+    def begin(self) -> None:
+        """Let the encoder of new weights that nothing takes the place of begin as in `nn.mimetic`."""
+        places = self.encoder_positions
+        places.weight.data.copy_(mimetic.waves(places.num_embeddings, self.config.width, self.config.width**-0.5))
         for block in cast(Iterable[Block], self.encoder):
-            mimetic.look_for_the_same(block.attention.query, block.attention.key, config.heads)
+            mimetic.look_for_the_same(block.attention.query, block.attention.key, self.config.heads)
             mimetic.copy_what_is_found(block.attention.value, block.attention.out)
 
     @property
