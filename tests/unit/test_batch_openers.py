@@ -77,6 +77,29 @@ def test_outputs_are_those_of_a_run_without_openers(tmp_path: Path, batch_size: 
     assert helped.given.count(np.ndarray) == 7 and helped.given.count(str) == 3  # type: ignore[attr-defined]
 
 
+class Interrupted(Looks):
+    """Is interrupted at the tenth row."""
+
+    def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
+        if any(example.id == "row-10" for example in examples):
+            raise KeyboardInterrupt
+        return super().attempt(examples)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 0), (0, 2), (2, 1)])
+def test_an_interrupted_run_goes_on_with_another_number_of_openers(tmp_path: Path, before: int, after: int) -> None:
+    source, interrupted, later = write_posts(tmp_path), Interrupted(), Looks()
+    predict_file(Looks, source, tmp_path / "whole.jsonl")
+    with pytest.raises(KeyboardInterrupt):
+        predict_file(lambda: interrupted, source, tmp_path / "out.jsonl", batch_size=4, openers=before)
+    predict_file(lambda: later, source, tmp_path / "out.jsonl", batch_size=4, openers=after)
+    for ending in ("jsonl", "errors.jsonl"):
+        assert (tmp_path / f"out.{ending}").read_bytes() == (tmp_path / f"whole.{ending}").read_bytes()
+    given = interrupted.given + later.given  # type: ignore[attr-defined]
+    assert 0 < len(later.given) < len(given)  # type: ignore[attr-defined]
+    assert given.count(str) + given.count(np.ndarray) == 10  # each picture's post once
+
+
 def test_a_picture_is_opened_in_another_process_once_a_share_and_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import struct
+import subprocess
+import sys
 import zlib
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ from gmner.batch.source import Source
 from gmner.cli.main import app
 from gmner.data import read_predictions, write
 from gmner.errors import ConfigError, DataError
+from gmner.image import MAX_BYTES, MAX_PIXELS
 from gmner.systems.cascade import Cascade
 from gmner.types import Example
 
@@ -107,6 +110,37 @@ def test_one_bad_row_in_a_hundred(tmp_path: Path, processes: int) -> None:
         assert word in error["error"]
     sizes = {post.id: post.image_size for post in read_predictions(tmp_path / "out" / "mixed")[:7]}
     assert sizes["turned.jpg"] == (40, 60) and sizes["cmyk.jpg"] == (60, 40) and sizes["long"] is None
+
+
+_PEAKS = """
+import sys
+from pathlib import Path
+from gmner.batch.files import predict_file
+from gmner.batch.source import Source
+from gmner.systems.cascade import Cascade
+for source in map(Path, sys.argv[1:]):
+    predict_file(lambda: Cascade("opens pictures", ()), Source(source), source.with_suffix(".out"), progress=False)
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    print(1024 * int(line.split()[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux says how much memory a process had at most")
+def test_memory_is_bounded_whatever_the_rows_are(tmp_path: Path) -> None:
+    """Bad rows take less than a file as large as the cap; the largest legal picture less than twice itself."""
+    odd = [json.dumps(row).encode() for row in odd_rows(tmp_path)]
+    bad = [line if isinstance(line, bytes) else line.encode() for line in bad_rows(tmp_path).values()]
+    Image.new("RGB", (8_900, 10_000)).save(tmp_path / "largest.png")
+    largest = json.dumps({"id": "largest", "text": "Ada", "image": "largest.png"}).encode()
+    runs = {"clean": odd, "mixed": odd + bad, "large": [*odd, largest, *bad]}
+    files = [tmp_path / f"{name}.jsonl" for name in runs]
+    for file, lines in zip(files, runs.values(), strict=True):
+        file.write_bytes(b"\n".join(lines) + b"\n")
+    told = subprocess.run([sys.executable, "-c", _PEAKS, *map(str, files)], check=True, capture_output=True).stdout
+    clean, mixed, large = map(int, told.split())
+    assert mixed < clean + MAX_BYTES
+    assert clean + 3 * MAX_PIXELS < large < clean + 2 * 4 * MAX_PIXELS  # Pillow holds a pixel in four bytes
+    assert len(read_predictions(tmp_path / "large.out")) == len(odd) + 1
 
 
 def test_the_same_posts_give_the_same_from_every_format(tmp_path: Path) -> None:

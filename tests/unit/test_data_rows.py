@@ -5,7 +5,8 @@ import subprocess
 import sys
 import tracemalloc
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -411,7 +412,7 @@ def test_where_nothing_can_be_written_is_one_error(tmp_path: Path, name: str, mo
 
 
 @pytest.mark.parametrize(
-    "column", [[datetime(2026, 1, 1)], [b"jpeg"], [float("nan")], [{"bytes": b"jpeg", "path": "a.jpg"}]]
+    "column", [[timedelta(days=1)], [b"jpeg"], [float("nan")], [{"bytes": b"jpeg", "path": "a.jpg"}]]
 )
 def test_foreign_parquet_values_that_json_can_not_hold_are_bad_rows(tmp_path: Path, column: list[object]) -> None:
     pyarrow.parquet.write_table(pyarrow.table({"text": ["a"], "other": column}), tmp_path / "posts.parquet")
@@ -419,6 +420,27 @@ def test_foreign_parquet_values_that_json_can_not_hold_are_bad_rows(tmp_path: Pa
     assert number == 1
     assert isinstance(error, DataError)
     assert "posts.parquet:1: the column 'other'" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05+00:00"),
+        (datetime(2026, 1, 2, 3, 4, 5, 678), "2026-01-02T03:04:05.000678"),
+        (date(2026, 1, 2), "2026-01-02"),
+        (time(3, 4), "03:04:00"),
+        (Decimal("1.10"), "1.10"),
+        ([{"at": date(2026, 1, 2)}], [{"at": "2026-01-02"}]),
+    ],
+)
+def test_dates_times_and_decimals_of_foreign_columns_are_kept_as_text(
+    tmp_path: Path, value: object, kept: object
+) -> None:
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["a"], "other": [value]}), tmp_path / "posts.parquet")
+    [post] = read_examples(tmp_path / "posts.parquet")
+    assert post.extra == {"other": kept}
+    write_rows(tmp_path / "posts.jsonl", [post])
+    assert read_examples(tmp_path / "posts.jsonl") == [post]
 
 
 @pytest.mark.parametrize("extra", [5, "[1]"])

@@ -143,7 +143,7 @@ class Source:
             record = record | {"image": relative_image(str(self.folder / image), folder)}
         try:
             json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
-        except (TypeError, ValueError):  # a date, bytes or NaN from Parquet
+        except (TypeError, ValueError):  # bytes or NaN from Parquet
             return None
         return record
 

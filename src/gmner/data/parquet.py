@@ -4,8 +4,10 @@ Keys that are no columns are kept as one JSON text in the column `extra`, of row
 row comes back from Parquet exactly as it comes back from JSONL.
 """
 
+import datetime
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -25,7 +27,8 @@ _ROWS_AT_ONCE = 1000
 def read_records(path: Path) -> Iterator[tuple[int, Record | DataError]]:
     """Row numbers (from 1) with the records of a Parquet file, or with what is wrong with the row.
 
-    Columns that the format does not know are kept if JSON can hold them; a row with a date, bytes or NaN there is bad.
+    Columns that the format does not know are kept as JSON holds them: dates and times as text (ISO 8601), decimal
+    numbers as text with all their digits. A row with bytes, a duration or NaN there is bad.
 
     Raises:
         DataError: there is no such file, or it is not Parquet.
@@ -43,7 +46,10 @@ def read_records(path: Path) -> Iterator[tuple[int, Record | DataError]]:
             for number, cells in enumerate(cells_of_rows, 1):
                 row = _unpack_row(cells) | head
                 foreign = {key: value for key, value in row.items() if key not in own}
-                yield number, _why_not_json(foreign, f"{path}:{number}") or row
+                try:
+                    yield number, row | _as_json(foreign, f"{path}:{number}")
+                except DataError as error:
+                    yield number, error
     except OSError as error:
         raise unreadable(path, error) from None
     except (pyarrow.ArrowException, TypeError, ValueError) as error:
@@ -165,19 +171,33 @@ def _not_posts(path: Path, error: Exception) -> DataError:
     )
 
 
-def _why_not_json(record: Record, where: str) -> DataError | None:
-    """The error of the first value that JSON can not hold, if there is one."""
+def _as_json(record: Record, where: str) -> Record:
+    """The values as JSON holds them.
+
+    Raises:
+        DataError: it can not hold one of them.
+    """
+    held: Record = {}
     for key, value in record.items():
         try:
-            json.dumps(value, allow_nan=False)
+            held[key] = json.loads(json.dumps(value, default=_words, allow_nan=False))
         except (TypeError, ValueError) as error:
-            return DataError(
+            raise DataError(
                 where,
                 f"the column {key!r} ({error})",
-                allowed="columns beside those of the row format hold what JSON can hold",
+                allowed="columns beside those of the row format hold what JSON can hold, dates, times and decimals",
                 todo="turn it into text or finite numbers, or drop the column",
-            )
-    return None
+            ) from None
+    return held
+
+
+def _words(value: object) -> str:
+    """What JSON has no type for and text says as well."""
+    if isinstance(value, datetime.date | datetime.time):  # a datetime is a date
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"a value of type {type(value).__name__}")
 
 
 def _unpack(cells: Record) -> Record:
