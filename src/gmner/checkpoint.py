@@ -144,7 +144,9 @@ def compare_shapes(given: "Mapping[str, torch.Tensor]", expected: "Mapping[str, 
 
 
 def fill(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", what: str, *, assign: bool = False) -> None:
-    """Give a model the tensors of `what`, all of its own and no others; with `assign`, themselves and not copies.
+    """Give a model the tensors of `what`, all of its own and no others, in its own precision.
+
+    With `assign` it gets the tensors themselves and not copies, as one that is built of shapes only has to.
 
     Raises:
         CheckpointError: names or shapes are not those of the model.
@@ -152,4 +154,4 @@ def fill(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", what: str, *
     own = model.state_dict()
     compare_names(tensors, own, what)
     compare_shapes(tensors, own, what)
-    model.load_state_dict(dict(tensors), assign=assign)
+    model.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}, assign=assign)

@@ -10,12 +10,20 @@ from gmner.nn.unfilled import unfilled
 
 BUILD = """
 import sys
-from torch import nn
+from gmner.models.albef.config import ALBEFConfig
+from gmner.models.albef.model import ALBEF
+from gmner.models.h_index.config import HIndexConfig
+from gmner.models.h_index.model import HIndex
+from gmner.models.mqspn.released import ReleasedConfig, ReleasedMQSPN
 from gmner.models.ofa.config import SIZES
 from gmner.models.ofa.model import OFA
+from gmner.models.seqtr.config import SeqTRConfig
+from gmner.models.seqtr.model import SeqTR
 from gmner.nn.unfilled import unfilled
 with unfilled():
-    OFA(SIZES["tiny"])
+    models = OFA(SIZES["tiny"]), ALBEF(ALBEFConfig()), SeqTR(SeqTRConfig(), 9), HIndex(HIndexConfig())
+    models += (ReleasedMQSPN(ReleasedConfig()),)
+assert all(weight.is_meta for model in models for weight in model.parameters())
 print("sympy" in sys.modules)
 """
 

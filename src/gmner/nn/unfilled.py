@@ -21,7 +21,7 @@ def unfilled() -> Iterator[None]:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Normal weights stay as they are."""
+    """Normal weights are not drawn."""
 
     def __torch_function__(
         self,

@@ -14,6 +14,7 @@ from gmner.models.h_index.codec import HIndexCodec
 from gmner.models.h_index.config import LABEL_WORDS, HIndexConfig
 from gmner.models.h_index.model import POSITION_OFFSET, HIndex
 from gmner.nn.encoders import from_pretrained, load_encoder, load_tokenizer
+from gmner.nn.unfilled import unfilled
 
 ENCODER: Final = "seq2seq_model.encoder.bart_encoder."
 DECODER: Final = "seq2seq_model.decoder.decoder."
@@ -100,8 +101,9 @@ def load_published(config: HIndexConfig, path: Path) -> tuple[HIndex, HIndexCode
     table, positions = (tensors.get(published_name(f"{name}.weight")) for name in ("embedding", "encoder_positions"))
     if table is not None and positions is not None:
         config = replace(config, vocabulary=len(table), positions=len(positions) - POSITION_OFFSET)
-    model = HIndex(config)
-    checkpoint.fill(model, from_published(tensors, model.state_dict()), str(path))
+    with unfilled():
+        model = HIndex(config)
+    checkpoint.fill(model, from_published(tensors, model.state_dict()), str(path), assign=True)
     return model.eval(), HIndexCodec(config, load_tokenizer(config.tokenizer))
 
 
@@ -118,8 +120,9 @@ def load(folder: Path) -> tuple[HIndex, HIndexCodec]:
             tokenizer that it names is not there.
     """
     config, tensors = checkpoint.load(folder, HIndexConfig)
-    model = HIndex(config)
-    checkpoint.fill(model, tensors, str(folder))
+    with unfilled():
+        model = HIndex(config)
+    checkpoint.fill(model, tensors, str(folder), assign=True)
     return model.eval(), HIndexCodec(config, load_tokenizer(config.tokenizer))
 
 

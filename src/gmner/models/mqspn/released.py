@@ -223,7 +223,7 @@ class PatchEmbedding(nn.Module):
 
     def __init__(self, config: ReleasedConfig) -> None:
         super().__init__()
-        self.class_row = nn.Parameter(torch.randn(config.width) * 0.02)
+        self.class_row = nn.Parameter(nn.init.normal_(torch.empty(config.width), std=0.02))
         self.patches = nn.Conv2d(3, config.width, config.patch, config.patch, bias=False)
         self.positions = nn.Embedding(config.regions * CELLS * CELLS, config.width)
         self.norm = nn.LayerNorm(config.width, 1e-5)

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +16,11 @@ from gmner.models.mqspn.config import FreshText, MQSPNConfig
 from gmner.models.mqspn.model import MQSPN
 from gmner.models.mqspn.outputs import TYPES
 from gmner.models.mqspn.prompts import mask_states, type_prompts, written_queries
-from gmner.models.mqspn.released import ReleasedMQSPN
+from gmner.models.mqspn.released import ReleasedConfig, ReleasedMQSPN
 from gmner.nn import mimetic
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.nn.region_encoder import CropEncoder
+from gmner.nn.unfilled import unfilled
 
 MODULES: Final = {
     "text.pieces": "bert.embeddings.word_embeddings",
@@ -271,12 +271,14 @@ def load(folder: Path) -> tuple[nn.Module, MQSPNCodec]:
             encoder that it names is not there.
     """
     config, tensors = checkpoint.load(folder, MQSPNConfig)
-    encoder = load_encoder(config.encoder) if config.released is None and needs_encoder(config) else None
-    bare = _without_backbones(config)
+    tokenizer = load_tokenizer(config.encoder)
+    if config.released is not None:
+        return _filled(config.released, tensors, str(folder)), MQSPNCodec(config, tokenizer)
+    encoder = load_encoder(config.encoder) if needs_encoder(config) else None
     clip = load_encoder(config.vision) if sees_by_clip(config) else None
-    model, codec = build(bare, load_tokenizer(config.encoder), encoder, clip)
+    model, codec = build(config, tokenizer, encoder, clip)
     checkpoint.fill(model, tensors, str(folder))
-    return model.eval(), replace(codec, config=config)
+    return model.eval(), codec
 
 
 def load_network(folder: Path, config: MQSPNConfig) -> MQSPN:
@@ -308,17 +310,27 @@ def begin_with(model: MQSPN, given: MQSPN) -> None:
             part.load_state_dict(getattr(given, name).state_dict())
 
 
-def load_released(path: Path, config: MQSPNConfig) -> tuple[nn.Module, MQSPNCodec]:
+def load_released(path: Path, config: MQSPNConfig) -> tuple[ReleasedMQSPN, MQSPNCodec]:
     """A released checkpoint in evaluation mode, and its codec; `config.released` says its sizes.
 
     Raises:
+        ConfigError: the settings are those of the paper's network.
         CheckpointError: the file is missing, damaged or of another model.
     """
-    model, codec = build(_without_backbones(config), load_tokenizer(config.encoder))
-    checkpoint.fill(model, from_published(checkpoint.read_tensors(path), model.state_dict()), str(path))
-    return model.eval(), replace(codec, config=config)
+    if config.released is None:
+        raise ConfigError(
+            "the paper's MQSPN for a released checkpoint",
+            allowed="a released checkpoint holds the network that the authors' code computes",
+            todo="give settings with a table `released`",
+        )
+    with unfilled():
+        names = list(ReleasedMQSPN(config.released).state_dict())
+    tensors = from_published(checkpoint.read_tensors(path), names)
+    return _filled(config.released, tensors, str(path)), MQSPNCodec(config, load_tokenizer(config.encoder))
 
 
-def _without_backbones(config: MQSPNConfig) -> MQSPNConfig:
-    """The settings of a network all of whose weights are about to be loaded."""
-    return config if config.released is None else replace(config, released=replace(config.released, pretrained=False))
+def _filled(sizes: ReleasedConfig, tensors: Mapping[str, Tensor], what: str) -> ReleasedMQSPN:
+    with unfilled():
+        model = ReleasedMQSPN(sizes)
+    checkpoint.fill(model, tensors, what, assign=True)
+    return model.eval()

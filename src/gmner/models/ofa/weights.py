@@ -220,5 +220,4 @@ def load_weights(model: OFA, tensors: Mapping[str, Tensor], what: str) -> None:
     Raises:
         CheckpointError: names or sizes are not those of the model.
     """
-    single = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    checkpoint.fill(model, single, what, assign=True)
+    checkpoint.fill(model, tensors, what, assign=True)

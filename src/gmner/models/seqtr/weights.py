@@ -16,6 +16,7 @@ from gmner.models.seqtr.config import SeqTRConfig
 from gmner.models.seqtr.darknet import DarkNet, Unit
 from gmner.models.seqtr.model import SeqTR
 from gmner.models.seqtr.text import Vocabulary
+from gmner.nn.unfilled import unfilled
 
 WORDS_FILE: Final = "words.txt"
 """The vocabulary in a model's folder, a word a line."""
@@ -132,8 +133,9 @@ def load_published(config: SeqTRConfig, file: Path, vocabulary: Vocabulary) -> t
     Raises:
         CheckpointError: the file is missing, damaged, or of another model, size or vocabulary.
     """
-    model = SeqTR(config, len(vocabulary.words))
-    checkpoint.fill(model, from_published(read_published(file), model.state_dict()), str(file))
+    with unfilled():
+        model = SeqTR(config, len(vocabulary.words))
+    checkpoint.fill(model, from_published(read_published(file), model.state_dict()), str(file), assign=True)
     return model.eval(), SeqTRCodec(config, vocabulary)
 
 
@@ -221,8 +223,9 @@ def load(folder: Path, settings: SeqTRConfig | None = None) -> tuple[SeqTR, SeqT
             allowed="a model's folder holds its vocabulary, a word a line",
             todo="copy the folder again",
         ) from None
-    model = SeqTR(config, len(vocabulary.words))
-    checkpoint.fill(model, tensors, str(folder))
+    with unfilled():
+        model = SeqTR(config, len(vocabulary.words))
+    checkpoint.fill(model, tensors, str(folder), assign=True)
     return model.eval(), SeqTRCodec(config, vocabulary)
 
 
