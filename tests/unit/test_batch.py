@@ -291,6 +291,15 @@ def test_a_target_that_can_not_be_is_refused_before_any_work(tmp_path: Path, mon
     assert system.calls == []
 
 
+def test_paths_that_are_no_characters_are_told(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"\xff")
+    odd.mkdir()
+    source = source_of(tmp_path, MIXED[0])
+    for posts, target in ((odd / "posts.jsonl", tmp_path / "out.jsonl"), (source, odd / "out.jsonl")):
+        with pytest.raises(DataError, match="bytes that are no characters"):
+            predict_file(Capitals(), posts, target)
+
+
 def test_posts_that_name_a_picture_by_equal_paths_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     opened: list[object] = []
