@@ -39,7 +39,8 @@ class PostError(GmnerError):
 class Client:
     """`Client("http://127.0.0.1:8000").attempt(examples)`: as a system of one's own.
 
-    Pictures are sent as the bytes of their files, so that they must be paths, bytes or absent.
+    Pictures are sent as the bytes of their files, so that they must be paths, bytes or absent; beside them id, text,
+    caption and description. The service has no place for tokens, knowledge and candidates: it does without.
     """
 
     url: str
