@@ -201,12 +201,19 @@ def test_the_folder_of_the_target_is_made(tmp_path: Path) -> None:
 def test_the_source_is_never_overwritten(tmp_path: Path) -> None:
     source = source_of(tmp_path, MIXED[0])
     before = source.read_bytes()
-    with pytest.raises(DataError, match="overwritten"):
+    with pytest.raises(DataError, match="what is read"):
         predict_file(Capitals(), source, tmp_path / "." / "posts.jsonl")
     kept = source.rename(tmp_path / "out.errors.jsonl")
-    with pytest.raises(DataError, match="overwritten"):
+    with pytest.raises(DataError, match="what is read"):
         predict_file(Capitals(), kept, tmp_path / "out.jsonl")
     assert kept.read_bytes() == before
+
+
+def test_an_output_has_no_ending_of_another_format(tmp_path: Path) -> None:
+    """It would be read again as that format."""
+    for name in ("out.csv", "out.json", "out.txt"):
+        with pytest.raises(DataError, match="choose such an ending"):
+            predict_file(Capitals(), source_of(tmp_path, MIXED[0]), tmp_path / name)
 
 
 def test_parquet_in_and_out(tmp_path: Path) -> None:
@@ -279,9 +286,18 @@ def test_a_target_that_can_not_be_is_refused_before_any_work(tmp_path: Path, mon
     Path("folder").mkdir()
     system = Watched()
     for target in (".", "folder", "posts.jsonl/out.jsonl"):
-        with pytest.raises(DataError, match="check the path"):
+        with pytest.raises(DataError, match=r"check the path|what is read"):
             predict_file(system, Path("posts.jsonl"), Path(target))
     assert system.calls == []
+
+
+def test_paths_that_are_no_characters_are_told(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"\xff")
+    odd.mkdir()
+    source = source_of(tmp_path, MIXED[0])
+    for posts, target in ((odd / "posts.jsonl", tmp_path / "out.jsonl"), (source, odd / "out.jsonl")):
+        with pytest.raises(DataError, match="bytes that are no characters"):
+            predict_file(Capitals(), posts, target)
 
 
 def test_posts_that_name_a_picture_by_equal_paths_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,7 @@ def bad_rows(folder: Path) -> dict[str, str | bytes]:
         "'nothing' is empty": '{"id": "nothing", "text": " "}',
         "second time": '{"id": "twice", "text": "Ada", "text": "Bo"}',
         "`text` is 7": '{"id": "seven", "text": 7}',
+        "null byte": json.dumps({"id": "null", "text": "Ada", "image": "no\0folder/a.jpg"}),
     }
 
 
@@ -97,7 +98,7 @@ def test_one_bad_row_in_a_hundred(tmp_path: Path, processes: int) -> None:
     clean = [json.dumps(row).encode() for row in (*odd_rows(tmp_path), *good)]
     mixed = list(clean)
     bad = bad_rows(tmp_path)
-    for place, line in zip(range(90, 1500, 100), bad.values(), strict=False):
+    for place, line in zip(range(90, 1400, 90), bad.values(), strict=False):
         mixed.insert(place, line if isinstance(line, bytes) else line.encode())
     for name, lines in (("clean", clean), ("mixed", mixed)):
         (tmp_path / f"{name}.jsonl").write_bytes(b"\n".join(lines) + b"\n")
@@ -105,7 +106,7 @@ def test_one_bad_row_in_a_hundred(tmp_path: Path, processes: int) -> None:
     assert (tmp_path / "out" / "mixed").read_bytes() == (tmp_path / "out" / "clean").read_bytes()
     assert not (tmp_path / "out" / "clean.errors.jsonl").exists()
     errors = [json.loads(line) for line in (tmp_path / "out" / "mixed.errors.jsonl").read_bytes().splitlines()]
-    assert [error["line"] for error in errors] == list(range(91, 1500, 100))[: len(bad)]
+    assert [error["line"] for error in errors] == list(range(91, 1400, 90))[: len(bad)]
     for error, word in zip(errors, bad, strict=True):
         assert word in error["error"]
     sizes = {post.id: post.image_size for post in read_predictions(tmp_path / "out" / "mixed")[:7]}
@@ -170,12 +171,37 @@ def test_the_same_posts_give_the_same_from_every_format(tmp_path: Path) -> None:
     assert [json.loads(line)["schema"] for line in output.splitlines()] == [1, 1]
 
 
+def test_an_output_does_not_lie_among_the_posts(tmp_path: Path) -> None:
+    """Of a folder of pictures it would be read as a post, and of a folder with a file for each split as one of them."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.txt").write_text("Ada", encoding="utf-8")
+    for target in (tmp_path / "out.jsonl", tmp_path / "out" / "out.jsonl"):
+        with pytest.raises(DataError, match="lie in, what is read"):
+            predict_file(Capitals, Source(tmp_path), target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "a.txt"]
+    split = tmp_path / "rows" / "test.jsonl"
+    split.parent.mkdir()
+    write(split, [Example(text="Ada")])
+    before = split.read_bytes()
+    for command in (
+        ["predict", "--input", split.parent, "--output", split],
+        ["data", "convert", split.parent, split],
+        ["data", "ve", split.parent, split.parent],
+        ["data", "augment", split, "--output", split],
+    ):
+        result = CliRunner().invoke(app, list(map(str, command)))
+        assert isinstance(result.exception, DataError) and "what is read" in str(result.exception)
+    assert split.read_bytes() == before
+
+
 def test_data_sets_have_splits_and_pictures_apart(tmp_path: Path) -> None:
+    folder = tmp_path / "tagged"
+    folder.mkdir()
     for split in ("train", "test"):
-        (tmp_path / f"{split}.txt").write_text(f"IMGID:{split}\nAda\tB-PER\nran\tO\n\n", encoding="utf-8")
+        (folder / f"{split}.txt").write_text(f"IMGID:{split}\nAda\tB-PER\nran\tO\n\n", encoding="utf-8")
     (tmp_path / "images").mkdir()
     for split, ids in ((None, ["train", "test"]), ("test", ["test"])):
-        predict_file(Capitals, Source(tmp_path, split, tmp_path / "images"), tmp_path / "out" / "a.jsonl")
+        predict_file(Capitals, Source(folder, split, tmp_path / "images"), tmp_path / "out" / "a.jsonl")
         posts = read_predictions(tmp_path / "out" / "a.jsonl")
         assert [post.id for post in posts] == ids
         assert Path(str(posts[-1].example.image)).resolve() == tmp_path / "images" / "test.jpg"

@@ -55,6 +55,23 @@ def test_every_post_has_its_result_in_its_place(photo: Path) -> None:
     assert len(witness.calls) == 2
 
 
+def test_what_a_stage_refuses_only_while_it_works_is_the_error_of_its_post() -> None:
+    @dataclass(frozen=True)
+    class Reader(Stage):
+        name: str = "reads"
+
+        def __call__(self, drafts: Sequence[Prediction], pictures: Sequence[Picture | None]) -> list[Prediction]:
+            for draft in drafts:
+                if len(draft.text) > 3:
+                    raise TextError(f"{draft.text!r} is long", allowed="3 characters", todo="shorten it")
+            return [replace(draft, notes=("read",)) for draft in drafts]
+
+    posts = [Example(text=text) for text in ("Ada", "Barbara", "Cy")]
+    first, error, last = Cascade("reading", (Reader(),)).attempt(posts)
+    assert isinstance(first, Prediction) and isinstance(last, Prediction) and first.notes == last.notes == ("read",)
+    assert isinstance(error, TextError) and "'Barbara' is long" in str(error)
+
+
 def test_predict_raises_the_first_error(photo: Path) -> None:
     with pytest.raises(TextError):
         Cascade("test", (Witness(),)).predict([Example(text="good"), Example(text="bad"), Example(text="bad")])

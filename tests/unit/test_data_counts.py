@@ -222,12 +222,14 @@ class TestCheck:
             '{"text": "Ada", "image": "https://example.org/1.jpg"}',
             '{"text": 3}',
             "no row",
+            f'{{"text": "Ada", "image": "{"x" * 5000}"}}',
         ]
         path = put(tmp_path / "rows.jsonl", "\n".join(lines))
         assert self.found(path) == {
             ("error", "unreadable row", "rows.jsonl:3"),
             ("error", "unreadable row", "rows.jsonl:4"),
             ("warning", "picture is missing", "rows.jsonl:1"),
+            ("warning", "picture is missing", "rows.jsonl:5"),
             ("warning", "box out of the picture", "rows.jsonl:1"),
         }
 

@@ -14,6 +14,7 @@ from gmner.training import loop
 from gmner.training.loop import (
     Task,
     TrainingConfig,
+    finish,
     linear_schedule,
     new_optimiser,
     new_schedule,
@@ -58,13 +59,17 @@ def weights(task: Task) -> Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in task.model.parameters()])
 
 
-def test_it_learns_and_leaves_the_best_epoch_and_no_state(tmp_path: Path) -> None:
+def test_it_learns_leaves_the_best_epoch_and_keeps_its_state_until_it_is_finished(tmp_path: Path) -> None:
     task = Line()
     before = task.evaluate()["fit"]
     history = train(task, CONFIG, tmp_path)
     assert [epoch.number for epoch in history] == [1, 2, 3, 4]
     best = max(epoch.key for epoch in history)
     assert task.evaluate()["fit"] == best > before
+    again = Line()
+    assert train(again, CONFIG, tmp_path) == history and not again.seen  # nothing is computed again
+    assert torch.equal(weights(again), weights(task))
+    finish(tmp_path)
     assert not (tmp_path / loop.STATE_FILE).exists()
     assert list((tmp_path / "tensorboard").iterdir())
 
@@ -174,13 +179,22 @@ def test_vectors_are_decayed_where_a_pattern_names_them() -> None:
     assert groups == {(): {0.01: 16, 0.0: 9}, ("2.*",): {0.01: 17, 0.0: 8}, ("*",): {0.01: 25}}
 
 
-def test_an_unfinished_run_of_other_settings_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = Line()
-    monkeypatch.setattr(task.model, "load_state_dict", lambda state: 1 / 0)  # dies at the very end
-    with pytest.raises(ZeroDivisionError):
-        train(task, CONFIG, tmp_path)
-    with pytest.raises(CheckpointError, match="an unfinished run of other settings"):
-        train(Line(), TrainingConfig(epochs=5, batch_size=4, lr=0.05, seed=3), tmp_path)
+def test_an_unfinished_run_of_other_settings_or_data_is_refused(tmp_path: Path) -> None:
+    train(Line(), CONFIG, tmp_path, {"recipe": {"width": 3}, "posts": "ab"})
+    for config, about, name in (
+        (replace(CONFIG, epochs=5), {"recipe": {"width": 3}, "posts": "ab"}, "training"),
+        (CONFIG, {"recipe": {"width": 4}, "posts": "ab"}, "recipe"),
+        (CONFIG, {"recipe": {"width": 3}, "posts": "cd"}, "posts"),
+        (CONFIG, {}, "recipe, posts"),
+    ):
+        with pytest.raises(CheckpointError, match=rf"an unfinished run of other settings or data \({name}\)"):
+            train(Line(), config, tmp_path, about)
+
+
+def test_a_damaged_unfinished_run_is_told(tmp_path: Path) -> None:
+    (tmp_path / loop.STATE_FILE).write_bytes(b"")
+    with pytest.raises(CheckpointError, match="delete the file, and it begins anew"):
+        train(Line(), CONFIG, tmp_path)
 
 
 def test_patience_stops_early_and_the_earliest_best_counts(tmp_path: Path) -> None:

@@ -125,6 +125,17 @@ def test_annotations_are_joined_by_post_and_span():
         pair_annotations([annotated("1", Entity("ab", "PER"))], first)
 
 
+def test_annotations_are_joined_in_the_order_of_the_first_and_nothing_is_dropped():
+    posts = [Example(id=f"post {n}", text=f"Ada{n}", entities=(Entity(f"Ada{n}", "PER", 0, 4),)) for n in range(9)]
+    found = pair_annotations(posts, posts[::-1])
+    assert [entity.text for entity, _ in found.pairs] == [post.text for post in posts]
+    with pytest.raises(MismatchError, match="ids that stand more than once"):
+        pair_annotations(posts, [*posts, posts[0]])
+    twice = Example(id="post 0", text="Ada0", entities=(Entity("Ada0", "PER", 0, 4), Entity("Ada0", "ORG", 0, 4)))
+    with pytest.raises(MismatchError, match="2 entities 'Ada0' at one place"):
+        pair_annotations(posts, [twice])
+
+
 def test_agreement_by_hand():
     same, half = mask(*SQUARE), mask(*HALF)
     pairs = [

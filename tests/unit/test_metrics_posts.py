@@ -18,7 +18,7 @@ PREDICTED = [answer(one, ("US Navy", "ORG")) for one in GOLD]
         (GOLD, PREDICTED[:9], r"gold posts without a prediction: 1 \('9'\)"),
         (GOLD, PREDICTED[:3], r"without a prediction: 7 \('3', '4', '5', '6', '7', \.\.\.\).*missing='empty'"),
         (GOLD[:9], PREDICTED, r"predictions of posts that are not in the gold data: 1 \('9'\)"),
-        (GOLD, [*PREDICTED, PREDICTED[4]], r"posts that are predicted more than once: 1 \('4'\)"),
+        (GOLD, [*PREDICTED, PREDICTED[4]], r"ids that stand more than once among the predictions: 1 \('4'\)"),
         ([*GOLD, GOLD[2]], PREDICTED, r"ids that stand more than once among the gold posts: 1 \('2'\)"),
         (GOLD[:1], [answer(post("grace hopper"))], "not in the gold data"),
         (GOLD[:1], [answer(post("Grace Hopper", post_id="0"))], r"posts whose text differs .*: 1 \('0'\)"),

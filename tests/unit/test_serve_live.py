@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socketserver
 import threading
 import time
 from collections import Counter
@@ -62,6 +63,28 @@ def test_whatever_clients_do_the_others_are_answered(service: Serving) -> None:
     assert {name: status for name, status in statuses.items() if status not in kinds[name].right} == {}
     assert isinstance(ask(service, "Ada"), Prediction)
     assert service.end() < 0 and not any('"level": "ERROR"' in line for line in service.log)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"HTTP/1.0 200 OK\r\n\r\n{}", "not as this service does"),
+        (b"HTTP/1.0 200 OK\r\n\r\n[1]", "not as this service does"),
+        (b"HTTP/1.0 200 OK\r\n\r\n<html>", "can not be reached"),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\n{}", "can not be reached"),
+        (b"nothing of HTTP\r\n\r\n", "can not be reached"),
+    ],
+)
+def test_a_server_that_is_none_of_ours_is_told(answer: bytes, told: str) -> None:
+    class Answers(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1 << 16)
+            self.request.sendall(answer)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Answers) as server, ThreadPoolExecutor() as pool:
+        pool.submit(server.handle_request)
+        with pytest.raises(ServiceError, match=told):
+            Client(f"http://127.0.0.1:{server.server_address[1]}").attempt([Example(text="Ada")])
 
 
 def taken(client: httpx.Client) -> float:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.sight import blank, face, line, named, photo
 
-from gmner.geometry import box_iou
+from gmner.geometry import box_iou, box_mask
 from gmner.stages.entail import EntailByEvidence
 from gmner.stages.faces import Faces
 from gmner.stages.ground import NO_PEOPLE, BodyShape, GroundByEvidence, assign, grow
@@ -178,6 +178,15 @@ def test_the_whole_scene_is_the_last_resort(kind: EntityType, probability: float
 def test_what_is_not_judged_groundable_gets_nothing() -> None:
     draft = named("Ana at Sanyo", ("Ana", "PER", 0.49), ("Sanyo", "ORG", 0.49), candidates=(LEFT, line("SANYO")))
     assert ground(draft) == draft
+
+
+def test_regions_that_entities_come_with_do_not_stay() -> None:
+    """Gold posts have boxes, and so have the rows of a run that went on to the end."""
+    bare = named("Ana at Sanyo", ("Ana", "PER", 0.9), ("Sanyo", "ORG", 0.4))
+    box = Box(1, 2, 30, 40)
+    regions = {"boxes": (box,), "masks": (box_mask(box, 400, 300),)}
+    draft = replace(bare, entities=tuple(replace(entity, **regions) for entity in bare.entities))
+    assert ground(draft) == ground(bare) and not any(entity.visible for entity in ground(draft).entities)
 
 
 def test_people_off() -> None:

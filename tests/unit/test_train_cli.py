@@ -13,10 +13,12 @@ from typer.testing import CliRunner
 
 from gmner.cli.main import app
 from gmner.data import read, read_predictions
-from gmner.errors import DataError
+from gmner.errors import CheckpointError, DataError
 from gmner.metrics import evaluate
 from gmner.nn.encoders import load_tokenizer
 from gmner.report.card import read_card
+from gmner.training.loop import STATE_FILE
+from gmner.training.recognise import RecogniseRecipe, RecogniseTask
 
 RECIPE = """
 about = "A toy."
@@ -79,6 +81,20 @@ def test_a_run_leaves_weights_predictions_and_a_card(tmp_path: Path) -> None:
     assert page == card.markdown() and page.startswith("# toy\n\nA toy.\n")
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {"config.toml", "model.safetensors", "card.json"}
     assert json.loads((tmp_path / "run" / "card.json").read_text(encoding="utf-8"))["schema"] == 1
+
+
+@pytest.mark.slow
+def test_a_run_whose_test_fails_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise DataError("test.txt", "a bad post", allowed="none", todo="mend it")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(RecogniseRecipe, "test", fails)
+        assert isinstance(CliRunner().invoke(app, command := toy(tmp_path)).exception, DataError)
+    assert isinstance(CliRunner().invoke(app, [*command, "--set", "frozen=[]"]).exception, CheckpointError)
+    monkeypatch.setattr(RecogniseTask, "forward", fails)  # nothing more is learned
+    assert CliRunner().invoke(app, command).exception is None
+    assert (tmp_path / "run" / "card.json").exists() and not (tmp_path / "run" / STATE_FILE).exists()
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ from gmner.batch.share import ERROR, ROW, Share
 from gmner.batch.source import Source, said
 from gmner.batch.summary import Summary
 from gmner.batch.workers import in_processes, in_this_process, while_it_works
-from gmner.data.files import refuse_folder, unreadable
+from gmner.data.files import refuse_folder, refuse_source, unreadable
+from gmner.data.formats import FOREIGN
 from gmner.data.jsonl import Record, write_records
 from gmner.data.rows import GivenRow, save_rows
 from gmner.errors import ConfigError, DataError
@@ -54,8 +55,8 @@ def predict_file(
     where a run goes on.
 
     Raises:
-        DataError: there is no such source, the target can not be written or is the source, or there is an unfinished
-            output that is not of this run.
+        DataError: there is no such source, the target can not be written, is the source or lies in it, has the ending
+            of another format, or there is an unfinished output that is not of this run.
         ConfigError: a number of processes, posts or openers that can not be, openers for several processes, or one that
             `source.rows` raises.
         FailureError: the system fails whatever it is given; what was done before is kept.
@@ -70,6 +71,13 @@ def predict_file(
             f"openers for {processes} processes",
             allowed="several processes open their pictures themselves; openers work for one",
             todo="use one process (--processes 1), or no openers",
+        )
+    if target.suffix in FOREIGN:
+        raise DataError(
+            str(target),
+            f"the ending {target.suffix} for rows",
+            allowed="rows are written as Parquet (.parquet) or JSONL (.jsonl), and read again by their ending",
+            todo="choose such an ending",
         )
     refuse_folder(target)
     errors_file = target.with_name(f"{target.stem}.errors.jsonl")
@@ -140,15 +148,9 @@ class _Reader:
 
 
 def _check_target(written: Path, source: Path) -> None:
-    """Refuse to write over the posts, or where no file can be; make the folder."""
+    """Refuse to write over or among the posts, or where no file can be; make the folder."""
     refuse_folder(written)
-    if written.resolve() == source.resolve():
-        raise DataError(
-            str(written),
-            "the file of posts would be overwritten",
-            allowed="predictions and their errors are written to new files",
-            todo="name another target",
-        )
+    refuse_source(written, source)
     try:
         written.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

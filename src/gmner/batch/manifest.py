@@ -13,7 +13,21 @@ Manifest = dict[str, Any]
 
 
 def describe(source: Source, target: Path, settings: Mapping[str, Any]) -> Manifest:
-    """The manifest of a run; `settings` say what makes its predictions."""
+    """The manifest of a run; `settings` say what makes its predictions.
+
+    Raises:
+        DataError: a path is not Unicode, so that neither this nor errors could name it.
+    """
+    for path in filter(None, (source.path, source.images, target)):
+        try:
+            str(path.resolve()).encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                ascii(str(path)),
+                "a path with bytes that are no characters",
+                allowed="the paths of posts and predictions are Unicode, as they are written into files",
+                todo="rename the file or folder",
+            ) from None
     manifest = {
         "gmner": __version__,
         "source": str(source.path.resolve()),

@@ -28,8 +28,8 @@ from gmner.batch.share import Outcome, Share
 from gmner.batch.source import Source
 from gmner.batch.summary import Summary
 from gmner.batch.workers import Worker, while_it_works
-from gmner.data.files import elsewhere
-from gmner.errors import ConfigError, DataError, FailureError, GmnerError, MissingPackageError
+from gmner.data.files import elsewhere, refuse_source
+from gmner.errors import ConfigError, FailureError, GmnerError, MissingPackageError
 from gmner.progress import progress_bar
 from gmner.systems.system import System
 
@@ -289,13 +289,7 @@ def _room(resources: Mapping[str, float], actors: Actors) -> int:
 def _check_apart(source: Source, output: ShardFolder) -> None:
     """Refuse an output in the folder of posts: it would be read as posts."""
     for place in (output.path, output.errors):
-        if f"{place.resolve()}/".startswith(f"{source.path.resolve()}/"):
-            raise DataError(
-                str(place),
-                "the output would lie in the folder of posts",
-                allowed="predictions and their errors are written to folders of their own",
-                todo="name another target",
-            )
+        refuse_source(place, source.path)
 
 
 def _require_ray() -> None:

@@ -11,7 +11,6 @@ from gmner.cli.agreement import agreement
 from gmner.cli.candidates import candidates
 from gmner.cli.draw import draw
 from gmner.cli.pairs import answers, ve, vg
-from gmner.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -151,9 +150,11 @@ def convert(
     Example: gmner data convert twitter_gmner_v2 test.jsonl --split test --images images --captions BLIP2_15.txt
     """
     from gmner.data import drop_leaked, read, with_captions, with_descriptions, with_knowledge, write
+    from gmner.data.files import refuse_source
     from gmner.data.losses import left_out
     from gmner.data.splits import SPLIT_KEY
 
+    refuse_source(target, source)
     examples = read(source, split, images, strict=strict)
     for attach, paths in ((with_captions, captions), (with_descriptions, descriptions), (with_knowledge, knowledge)):
         if paths:
@@ -163,10 +164,6 @@ def convert(
         held_out = [example for example in read(other) if example.extra.get(SPLIT_KEY) != "train"]
         examples, dropped = drop_leaked(examples, held_out)
         typer.echo(f"{len(dropped)} posts dropped whose picture is in dev or test of {other}", err=True)
-    if target.resolve() == source.resolve():
-        raise DataError(
-            str(target), "the source would be overwritten", allowed="a new file is written", todo="name another target"
-        )
     written = write(target, examples, form)
     for name, number in left_out(written, examples).items():
         typer.echo(f"not written, as {written} has no place for it: {name} ({number} posts)", err=True)
@@ -186,8 +183,10 @@ def pool(
     Example: gmner data pool plim_annotations/2015 pool.jsonl --posts twitter2015 --captions BLIP2_15.txt
     """
     from gmner.data import read, with_captions
+    from gmner.data.files import refuse_source
     from gmner.data.pools import read_plim_pool, write_pool
 
+    refuse_source(target, posts)
     annotated, report = read_plim_pool(source, read(posts, images=images))
     if captions:
         examples, captioned = with_captions([item.example for item in annotated], *captions)
@@ -216,7 +215,11 @@ def augment(
     """
     from gmner.data import read, write
     from gmner.data.augment import mix, sizes
+    from gmner.data.files import refuse_source
 
+    if target is not None:
+        for path in versions:
+            refuse_source(target, path)
     read_versions = [(path.stem, read(path)) for path in versions]
     mixed, reports = mix(read_versions)
     for report in reports:
@@ -292,7 +295,3 @@ def _print_table(title: str, columns: "Mapping[str, Mapping[str, object]]") -> N
     for name in next(iter(columns.values()), {}):
         table.add_row(name, *(str(counts[name]) for counts in columns.values()))
     Console().print(table)
-
-
-if __name__ == "__main__":
-    app()

@@ -50,10 +50,12 @@ def _write_pairs(
 ) -> None:
     """Write the rows of every split into a file of its own, and count them."""
     from gmner.data import read
+    from gmner.data.files import refuse_source
     from gmner.data.image_ids import image_id
     from gmner.data.pairs import write_pairs
     from gmner.data.splits import SPLIT_KEY, SPLITS
 
+    refuse_source(target, source)
     posts = read(source, images=images)
     # A post whose picture is not at hand has one all the same: it goes by its name, beside the rows.
     posts = [
@@ -87,7 +89,9 @@ def answers(
     Example: gmner data answers drawn answers.jsonl
     """
     from gmner.data import read
+    from gmner.data.files import refuse_source
     from gmner.stages.answers import write_expansions
 
+    refuse_source(target, source)
     written = write_expansions(target, read(source), model, where=str(source))
     typer.echo(f"{written} answers written to {target}", err=True)

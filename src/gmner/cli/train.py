@@ -28,15 +28,17 @@ def train(
 
     Example: gmner train recipes/lite-tagger.toml --data twitter_gmner_v2 --output runs/lite-tagger
 
-    Killed and started again, it goes on after the last whole epoch. Several GPUs or processes: the same command as
-    `accelerate launch -m gmner.cli.main train ...`.
+    Killed and started again, with the same recipe and data, it goes on after the last whole epoch. Several GPUs or
+    processes: the same command as `accelerate launch -m gmner.cli.main train ...`.
     """
     import torch
 
+    from gmner.config import to_dict
     from gmner.data import write_rows
     from gmner.errors import ConfigError
     from gmner.report.card import Card, CardEpoch, card_scores, write_card
-    from gmner.report.provenance import commit, data_version, machine
+    from gmner.report.provenance import commit, data_version, fingerprint, machine
+    from gmner.training.loop import finish
     from gmner.training.loop import train as run
     from gmner.training.recipes import read_recipe
 
@@ -52,7 +54,12 @@ def train(
         )
     train_split, dev, test = (_read(data, split, images, knowledge) for split in ("train", "dev", "test"))
     task = plan.prepare(train_split, dev)
-    history = run(task, plan.training, output)
+    about = {
+        "recipe": to_dict(plan),
+        "posts": [fingerprint(posts) for posts in (train_split, dev)],
+        "knowledge": knowledge and str(knowledge.resolve()),
+    }
+    history = run(task, plan.training, output, about)
     from accelerate import PartialState  # whose absence `run` has told by now
 
     if not PartialState().is_main_process:
@@ -82,6 +89,7 @@ def train(
     )
     write_card(output / "card.json", card)
     (output / "README.md").write_text(card.markdown(), encoding="utf-8")
+    finish(output)
     typer.echo(card.markdown())
 
 

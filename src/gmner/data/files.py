@@ -109,6 +109,18 @@ def refuse_folder(path: Path) -> None:
         raise unreadable(path, error) from None
 
 
+def refuse_source(target: Path, source: Path) -> None:
+    """Raise DataError if `target` is `source` or lies in that folder: it would take the place of what is read, or be
+    read as a part of it."""
+    if f"{target.resolve()}/".startswith(f"{source.resolve()}/"):  # places elsewhere have no `is_relative_to`
+        raise DataError(
+            str(target),
+            "the output would be, or lie in, what is read",
+            allowed="what is written goes to files and folders apart from the source",
+            todo="name another target",
+        )
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` to write to, which takes the place of `path` when the block ends well.

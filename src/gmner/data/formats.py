@@ -24,6 +24,9 @@ Format = Literal[
 ]  # fmt: skip
 
 ROWS: Final = (".jsonl", ".parquet")
+FOREIGN: Final = (".txt", ".csv", ".json")
+"""Endings of files that are read as something else than rows of ours."""
+
 _SUFFIXES: Final[dict[str, Format]] = {
     ".txt": "twitter-mner",
     ".jsonl": "jsonl",

@@ -332,9 +332,10 @@ def _row_from_post(post: Example, folder: Path | None) -> Record:
 def relative_image(image: str, folder: Path | None) -> str:
     """The image path seen from `folder`, unless only the root of the file system holds both; URLs stay what they are.
 
-    Links to folders are followed: `..` leads from where a folder truly is. The picture keeps its own name.
+    Links to folders are followed: `..` leads from where a folder truly is. The picture keeps its own name. What can be
+    no path, as it holds a null character, stays what it is.
     """
-    if folder is None or "://" in image:
+    if folder is None or "://" in image or "\0" in image:
         return image
     absolute = Path(image).absolute()
     absolute = absolute.parent.resolve() / absolute.name

@@ -1,5 +1,6 @@
 """Agreement of annotators: Fleiss' kappa, and the Dice coefficient of masks (RiVEG, section III-A)."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from gmner.errors import ConfigError, EntityError, MismatchError
 from gmner.geometry import box_iou, encode_mask, mask_area, mask_iou
 from gmner.metrics.overlap import entity_boxes
-from gmner.metrics.posts import refuse_unknown_gold
+from gmner.metrics.posts import refuse_repeated, refuse_unknown_gold
 from gmner.metrics.protocols.span import pair_off
 from gmner.metrics.tasks import RegionKind
 from gmner.types import Box, Entity, Example, Mask
@@ -120,22 +121,25 @@ class Annotated:
 
 
 def pair_annotations(first: Sequence[Example], second: Sequence[Example]) -> Annotated:
-    """The entities of two annotators' data sets, joined by post and span.
+    """The entities of two annotators' data sets, joined by post and span, in the order of the first.
 
     Raises:
-        MismatchError: the text of a post differs, the gold of one is unknown, or an entity has no offsets.
+        MismatchError: the text of a post differs, the gold of one is unknown, an id or a span in a post comes twice, or
+            an entity has no offsets.
     """
     refuse_unknown_gold([*first, *second])
+    for side in (first, second):
+        refuse_repeated((example.id for example in side), "posts of one annotator")
     ours, theirs = ({example.id: example for example in side} for side in (first, second))
     pairs: list[tuple[Entity, Entity]] = []
     apart = [0, 0]
-    for name in ours.keys() & theirs.keys():
+    for name in (name for name in ours if name in theirs):
         if ours[name].text != theirs[name].text:
             raise MismatchError(
                 f"the text of post {name!r} differs", allowed="both annotate the same texts", todo="take the same data"
             )
         left, right = (dict(_by_span(side[name])) for side in (ours, theirs))
-        pairs += [(left[span], right[span]) for span in left.keys() & right.keys()]
+        pairs += [(left[span], right[span]) for span in left if span in right]
         apart[0] += len(left.keys() - right.keys())
         apart[1] += len(right.keys() - left.keys())
     alone = [name for name in ours if name not in theirs], [name for name in theirs if name not in ours]
@@ -170,12 +174,19 @@ def agreement(pairs: Sequence[tuple[Entity, Entity]], kind: RegionKind, *, iou: 
 
 
 def _by_span(example: Example) -> Iterator[tuple[tuple[int, int], Entity]]:
+    spans = Counter((entity.start, entity.end) for entity in example.entities or ())
     for entity in example.entities or ():
         if entity.start is None or entity.end is None:
             raise MismatchError(
                 f"entity {entity.text!r} of post {example.id!r} has no offsets",
                 allowed="annotators are compared entity by entity, by their spans",
                 todo="give `start` and `end`",
+            )
+        if spans[entity.start, entity.end] > 1:
+            raise MismatchError(
+                f"post {example.id!r} has {spans[entity.start, entity.end]} entities {entity.text!r} at one place",
+                allowed="annotators are compared entity by entity, by their spans",
+                todo="keep one of them",
             )
         yield (entity.start, entity.end), entity
 

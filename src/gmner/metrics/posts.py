@@ -37,18 +37,8 @@ def join(gold: Sequence[Example], predicted: Sequence[Prediction], *, missing: M
         raise ConfigError(
             f"missing={missing!r}", allowed="allowed are 'error' and 'empty'", todo="choose how to count such posts"
         )
-    _refuse(
-        _repeated(example.id for example in gold),
-        "ids that stand more than once among the gold posts",
-        allowed="posts are joined by id, and every gold post has its own",
-        todo="give every post an id of its own",
-    )
-    _refuse(
-        _repeated(prediction.id for prediction in predicted),
-        "posts that are predicted more than once",
-        allowed="every post has one prediction",
-        todo="keep one prediction a post",
-    )
+    refuse_repeated((example.id for example in gold), "the gold posts")
+    refuse_repeated((prediction.id for prediction in predicted), "the predictions")
     refuse_unknown_gold(gold)
     answers = {prediction.id: prediction for prediction in predicted}
     known = {example.id for example in gold}
@@ -87,8 +77,14 @@ def refuse_unknown_gold(gold: Sequence[Example]) -> None:
     )
 
 
-def _repeated(ids: Iterable[str]) -> list[str]:
-    return [post for post, times in Counter(ids).items() if times > 1]
+def refuse_repeated(ids: Iterable[str], where: str) -> None:
+    """Raise a MismatchError if an id comes twice; `where` says among what."""
+    _refuse(
+        [post for post, times in Counter(ids).items() if times > 1],
+        f"ids that stand more than once among {where}",
+        allowed="posts are joined by id, and every post has its own",
+        todo="give every post an id of its own, or keep one of each",
+    )
 
 
 def _refuse(ids: Sequence[str], fault: str, *, allowed: str, todo: str) -> None:

@@ -1,6 +1,5 @@
 """Scores as values: counts of every post, and precision, recall and F1 from them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -157,10 +156,6 @@ class Report:
             "notes": list(self.notes),
             "scores": {name: [_plain(row) for row in score.table()] for name, score in self.scores.items()},
         }
-
-    def to_json(self) -> str:
-        """`to_dict` as JSON text."""
-        return json.dumps(self.to_dict(), ensure_ascii=False)
 
 
 def _plain(row: Row) -> dict[str, str | float | int]:

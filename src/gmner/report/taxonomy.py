@@ -13,10 +13,8 @@ from gmner.metrics.posts import Post
 from gmner.types import ENTITY_TYPES, Entity, EntityType
 
 Fault = Literal["span", "type", "called visible", "called absent", "box", "mask"]
-Kind = Literal["right", "span", "type", "called visible", "called absent", "box", "mask", "spurious", "missed"]
-
-FAULTS: Final[tuple[Fault, ...]] = get_args(Fault)
 """What can be wrong with a pair, in the order of the cascade."""
+Kind = Literal["right", "span", "type", "called visible", "called absent", "box", "mask", "spurious", "missed"]
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ class PostError(GmnerError):
 class Client:
     """`Client("http://127.0.0.1:8000").attempt(examples)`: as a system of one's own.
 
-    Pictures are sent as the bytes of their files, so that they must be paths, bytes or absent.
+    Pictures are sent as the bytes of their files, so that they must be paths, bytes or absent; beside them id, text,
+    caption and description. The service has no place for tokens, knowledge and candidates: it does without.
     """
 
     url: str
@@ -87,9 +89,12 @@ class Client:
             if error.code in (422, 500) and len(body["posts"]) == 1:  # as it stands in the row of one among several
                 return [{"error": {"message": told}}]
             raise ServiceError(error.code, f"{self.url} refused with status {error.code} ({told})") from None
-        except (OSError, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             raise ServiceError(0, f"{self.url} can not be reached ({error})") from None
-        rows: list[dict[str, Any]] = answer["posts"]
+        try:
+            rows: list[dict[str, Any]] = answer["posts"]
+        except (LookupError, TypeError):
+            raise ServiceError(200, f"{self.url} answers, but not as this service does") from None
         return rows
 
 

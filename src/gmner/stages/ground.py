@@ -56,7 +56,7 @@ class SceneThresholds:
 
 @dataclass(frozen=True)
 class GroundByEvidence(Stage):
-    """Fills `boxes`, one at most, of the entities that are judged groundable (from `threshold` on).
+    """Fills `boxes`, one at most, of the entities that are judged groundable (from `threshold` on); others get none.
 
     People get the body below a face; see `assign` for which. Other names get the lettering that carries them. What
     has neither gets the whole scene, inset by a pixel, where it is very likely to be seen (`SceneThresholds`).
@@ -92,7 +92,7 @@ class GroundByEvidence(Stage):
             link = persons.get(_key(entity)) if entity.type == "PER" else None
             found = carried(entity.text, lines) if entity.type != "PER" else None
             if not seen:
-                entities.append(entity)
+                entities.append(replace(entity, boxes=(), masks=()))  # an earlier run, or gold, may have left some
             elif link:
                 entities.append(self._place(entity, bodies[link.face], link.reason))
             elif found:
@@ -111,7 +111,8 @@ class GroundByEvidence(Stage):
 
     def _place(self, entity: Entity, box: Box | None, reason: str) -> Entity:
         box = box and Box(*(round(value, 2) for value in box))
-        return replace(entity, boxes=(box,) if box else (), provenance={**entity.provenance, self.name: reason})
+        provenance = {**entity.provenance, self.name: reason}
+        return replace(entity, boxes=(box,) if box else (), masks=(), provenance=provenance)
 
 
 def grow(face: Box, faces: Sequence[Box], width: int, height: int, shape: BodyShape) -> Box:

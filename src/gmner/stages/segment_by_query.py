@@ -32,7 +32,7 @@ class SegmentByQuery(Stage):
             replace(
                 draft,
                 entities=tuple(
-                    entity
+                    replace(entity, masks=())
                     if mask is None
                     else replace(entity, masks=(mask,), provenance={**entity.provenance, self.name: self.source})
                     for entity, mask in zip(draft.entities, masks, strict=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gmner.errors import GmnerError, UnknownNameError
+from gmner.errors import GmnerError, ImageError, TextError, UnknownNameError
 from gmner.image import Picture, open_image
 from gmner.stages.given import GivenEntities
 from gmner.stages.stage import Stage
@@ -58,21 +58,33 @@ class Cascade(System):
         return replace(self, stages=((GivenEntities(),) if start else ()) + self.stages[start:end])
 
     def _run(self, posts: Sequence[Admitted]) -> list[Prediction | GmnerError]:
-        """Send the posts that could be read through the stages; the others keep their errors."""
+        """Send the posts that could be read through the stages; the others keep their errors.
+
+        What a stage finds only then, such as an expression that is longer than a model reads, is the error of its post.
+        """
         good = [(example, picture) for example, picture in posts if not isinstance(picture, GmnerError)]
-        pictures = [picture for _, picture in good]
+        try:
+            finished = iter(self._through(good))
+        except (TextError, ImageError) as error:
+            if len(posts) == 1:
+                return [error]
+            return [result for post in posts for result in self._run([post])]
+        return [picture if isinstance(picture, GmnerError) else next(finished) for _, picture in posts]
+
+    def _through(self, posts: Sequence[tuple[Example, Picture | None]]) -> list[Prediction]:
+        """What the stages make of posts that could be read."""
+        pictures = [picture for _, picture in posts]
         drafts = [
             Prediction(
                 example=example,
                 image_size=None if picture is None else (picture.shape[1], picture.shape[0]),
                 notes=(NO_PICTURE,) if picture is None else (),
             )
-            for example, picture in good
+            for example, picture in posts
         ]
         for stage in self.stages:
             drafts = stage(drafts, pictures) if drafts else drafts
-        finished = iter(drafts)
-        return [picture if isinstance(picture, GmnerError) else next(finished) for _, picture in posts]
+        return drafts
 
     def _admitted(self, examples: Sequence[Example]) -> Iterator[list[Admitted]]:
         """Every example with its opened picture, in stretches whose pictures fit the memory together."""

@@ -7,19 +7,21 @@ import logging
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from rich.progress import TaskID
 from torch import Tensor, nn
 
+from gmner.checkpoint import read_tensors
 from gmner.errors import CheckpointError, ConfigError, MissingPackageError
 from gmner.progress import progress_bar
 from gmner.training.uncorrected import UncorrectedAdamW, delayed
@@ -32,7 +34,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 STATE_FILE = "unfinished.pt"
-"""Where an unfinished run lies in its folder; a finished one leaves none."""
+"""Where an unfinished run lies in its folder, until `finish` removes it."""
 
 
 @dataclass(frozen=True)
@@ -198,23 +200,30 @@ class Epoch:
         return next(iter(self.scores.values()))
 
 
-def train(task: Task, config: TrainingConfig, folder: Path) -> list[Epoch]:
+def train(
+    task: Task, config: TrainingConfig, folder: Path, run: Mapping[str, Any] = MappingProxyType({})
+) -> list[Epoch]:
     """Train `task.model` and leave it with the weights of the epoch that scored best (the earliest of equals).
 
     After every epoch the run is saved into `folder`; killed and started again, it goes on after the last whole epoch
-    and ends with the same weights, for every epoch draws its order and dropout from a seed of its own. TensorBoard
+    and ends with the same weights, for every epoch draws its order and dropout from a seed of its own. What was saved
+    stays until `finish` is called, so that nothing is lost if the model can not be written or tested. TensorBoard
     logs go to `folder` / tensorboard.
+
+    `run` says, in terms of JSON, what the weights depend on beside `config`: a run that was begun with another is not
+    gone on with.
 
     Raises:
         MissingPackageError: the packages of the extra `train` are not installed.
-        CheckpointError: `folder` holds an unfinished run of other settings.
+        CheckpointError: `folder` holds an unfinished run of other settings or data, or a damaged one.
         ConfigError: the loss is no longer a number, or a setting names parameters that the model lacks.
     """
     accelerator = _accelerator(config, partial=task.partial)
     late = _frozen_at_first(task.model, config)
     share = len(_own(task.batches(config.batch_size, torch.Generator()), accelerator))
     folder.mkdir(parents=True, exist_ok=True)
-    saved = _saved(folder / STATE_FILE, config)
+    about = {**run, "training": asdict(config)}
+    saved = _saved(folder / STATE_FILE, about)
     history, best = ([Epoch(**epoch) for epoch in saved["history"]], saved["best"]) if saved else ([], {})
     if saved:
         task.model.load_state_dict(saved["model"])
@@ -247,11 +256,14 @@ def train(task: Task, config: TrainingConfig, folder: Path) -> list[Epoch]:
                 history.append(epoch)
                 log.epoch(epoch)
                 if accelerator.is_main_process:
-                    _save(folder / STATE_FILE, task, optimiser, schedule, config, history, best)
+                    _save(folder / STATE_FILE, task, optimiser, schedule, about, history, best)
     task.model.load_state_dict(best)
-    if accelerator.is_main_process:
-        (folder / STATE_FILE).unlink(missing_ok=True)
     return history
+
+
+def finish(folder: Path) -> None:
+    """Remove what was saved of a run: the model that it gave is written."""
+    (folder / STATE_FILE).unlink(missing_ok=True)
 
 
 def _epoch(
@@ -385,12 +397,12 @@ def _save(
     task: Task,
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LambdaLR,
-    config: TrainingConfig,
+    about: Mapping[str, Any],
     history: Sequence[Epoch],
     best: dict[str, Tensor],
 ) -> None:
     state = {
-        "config": asdict(config),
+        "about": about,
         "model": task.model.state_dict(),
         "optimiser": optimiser.state_dict(),
         "schedule": schedule.state_dict(),
@@ -401,15 +413,21 @@ def _save(
     path.with_suffix(".part").replace(path)
 
 
-def _saved(path: Path, config: TrainingConfig) -> dict[str, Any] | None:
+def _saved(path: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
     """The run that `path` holds, if there is one."""
     if not path.exists():
         return None
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    if state["config"] != asdict(config):
+    try:
+        state: dict[str, Any] = read_tensors(path)
+    except CheckpointError as error:
         raise CheckpointError(
-            f"{path} holds an unfinished run of other settings",
-            allowed="a run goes on with the settings that it began with",
+            error.given, allowed="an unfinished run is read whole", todo="delete the file, and it begins anew"
+        ) from None
+    begun = state.get("about", {})
+    if other := [name for name in {**begun, **about} if begun.get(name) != about.get(name)]:
+        raise CheckpointError(
+            f"{path} holds an unfinished run of other settings or data ({', '.join(other)})",
+            allowed="a run goes on with the settings and data that it began with",
             todo="choose another output folder or delete the file",
         )
     return state
