@@ -24,14 +24,13 @@ def weights(
     Only the recipe's task and what it says of the model count, with OFA its vocabulary too. docs/papers.md has a
     command for each model.
     """
-    from gmner.training.published import PUBLISHED, write_published  # loads torch
+    from gmner.training.published import write_published  # loads torch
     from gmner.training.recipes import read_recipe
 
     plan = read_recipe(recipe, changes or ())
-    model = write_published(plan, files, output, data)
-    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    known = PUBLISHED[plan.task]
+    loaded = write_published(plan, files, output, data)
+    millions = sum(parameter.numel() for parameter in loaded.model.parameters()) / 1e6
     typer.echo(
-        f"{plan.task}: {millions:.1f} million parameters in {output}; next, gmner predict --system {known.system} "
-        f"--config FILE, where FILE says {known.setting.format(folder=output)}."
+        f"{plan.task}: {millions:.1f} million parameters in {output}; next, gmner predict --system {loaded.system} "
+        f"--config FILE, where FILE says {loaded.setting.format(folder=output)}."
     )

@@ -27,10 +27,15 @@ from gmner.types import Example
 
 
 class Loaded(NamedTuple):
-    """A model, and what writes it into a folder as training does."""
+    """A model; what writes it into a folder as training does; and which system runs it, by what setting.
+
+    In `setting`, `{folder}` stands for the model's folder.
+    """
 
     model: nn.Module
     save: Callable[[Path], None]
+    system: str
+    setting: str
 
 
 class Published(NamedTuple):
@@ -39,83 +44,70 @@ class Published(NamedTuple):
     Args:
         files: what they are, in order.
         load: makes a model of a recipe, these files and, if it `reads_posts`, the posts that it was trained with.
-        system: which one runs it.
-        setting: what that system's settings say of it; `{folder}` stands for the model's folder.
     """
 
     files: tuple[str, ...]
     load: Callable[..., Loaded]
-    system: str
-    setting: str
     reads_posts: bool = False
 
 
 def _albef(recipe: ALBEFRecipe, file: Path) -> Loaded:
     model, _ = albef.load_published(recipe.model, file)
-    return Loaded(model, partial(albef.save, model=model))
+    return Loaded(model, partial(albef.save, model=model), "riveg", _part("entail", "albef"))
 
 
 def _h_index(recipe: HIndexRecipe, file: Path) -> Loaded:
     model, _ = h_index.load_published(recipe.model, file)
-    return Loaded(model, partial(h_index.save, model=model))
+    save = partial(h_index.save, model=model)
+    if not recipe.model.grounded:
+        return Loaded(model, save, "evg", 'recogniser = "bartmner" and model = "{folder}"')
+    return Loaded(model, save, "h-index", 'model = "{folder}"')
 
 
 def _mqspn(recipe: MQSPNRecipe, file: Path) -> Loaded:
     model, codec = mqspn.load_released(file, recipe.model)
-    return Loaded(model, partial(mqspn.save, model=model, config=codec.config))
+    return Loaded(model, partial(mqspn.save, model=model, config=codec.config), "mqspn", 'model = "{folder}"')
 
 
 def _ofa(recipe: OFAEntailRecipe | OFAGroundRecipe, file: Path) -> Loaded:
     model, codec = recipe.load_published(file)
-    return Loaded(model, partial(ofa.save, model=model, vocabulary=codec.vocabulary))
+    save = partial(ofa.save, model=model, vocabulary=codec.vocabulary)
+    return Loaded(model, save, "riveg", _part(recipe.task.removeprefix("ofa-"), "ofa"))
 
 
 def _seqtr(recipe: SeqTRRecipe, file: Path, posts: Sequence[Example]) -> Loaded:
     model, codec = seqtr.load_published(recipe.model, file, recipe.vocabulary(posts))
-    return Loaded(model, partial(seqtr.save, model=model, vocabulary=codec.vocabulary))
+    save = partial(seqtr.save, model=model, vocabulary=codec.vocabulary)
+    masks = 'segment = {{model = "seqtr", weights = "{folder}"}}'
+    return Loaded(model, save, "riveg", masks if recipe.model.mode == "masks" else _part("ground", "seqtr"))
 
 
 def _umt(recipe: UMTRecipe, network: Path, vision: Path) -> Loaded:
     model, _ = umt.load_published(recipe.model, network, vision)
-    return Loaded(model, partial(umt.save, model=model))
+    return Loaded(model, partial(umt.save, model=model), "evg", 'recogniser = "umt" and model = "{folder}"')
 
+
+def _part(part: str, model: str) -> str:
+    """The setting of a part of RiVEG."""
+    return f'{part} = {{{{model = "{model}", folder = "{{folder}}"}}}}'
+
+
+_OFA: Final = ("fairseq's .pt or a folder of the fork of transformers",)
 
 PUBLISHED: Final[Mapping[str, Published]] = {
-    "albef": Published(
-        ("the .pth of an ALBEF fine-tuned for visual entailment",),
-        _albef,
-        "riveg",
-        'entail = {{model = "albef", folder = "{folder}"}}',
-    ),
-    "h-index": Published(("the model's file",), _h_index, "h-index", 'model = "{folder}"'),
-    "mqspn": Published(("the model's file",), _mqspn, "mqspn", 'model = "{folder}"'),
-    "ofa-entail": Published(
-        ("fairseq's .pt or a folder of the fork of transformers",),
-        _ofa,
-        "riveg",
-        'entail = {{model = "ofa", folder = "{folder}"}}',
-    ),
-    "ofa-ground": Published(
-        ("fairseq's .pt or a folder of the fork of transformers",),
-        _ofa,
-        "riveg",
-        'ground = {{model = "ofa", folder = "{folder}"}}',
-    ),
-    "seqtr": Published(
-        ("the .pth",), _seqtr, "riveg", 'ground = {{model = "seqtr", folder = "{folder}"}}', reads_posts=True
-    ),
-    "umt": Published(
-        ("the network's pytorch_model.bin", "the ResNet's pytorch_encoder.bin"),
-        _umt,
-        "evg",
-        'recogniser = "umt" and model = "{folder}"',
-    ),
+    "albef": Published(("the .pth of an ALBEF fine-tuned for visual entailment",), _albef),
+    "h-index": Published(("the model's file",), _h_index),
+    "mqspn": Published(("the model's file",), _mqspn),
+    "ofa-entail": Published(_OFA, _ofa),
+    "ofa-ground": Published(_OFA, _ofa),
+    "seqtr": Published(("the model's .pth",), _seqtr, reads_posts=True),
+    "umt": Published(("the network's pytorch_model.bin", "the ResNet's pytorch_encoder.bin"), _umt),
 }
 """By the task of the recipe."""
 
 
-def write_published(recipe: Recipe, files: Sequence[Path], output: Path, data: Path | None = None) -> nn.Module:
-    """Read published files as the model of a recipe, and write it into `output` as training would; the model.
+def write_published(recipe: Recipe, files: Sequence[Path], output: Path, data: Path | None = None) -> Loaded:
+    """Read published files as the model of a recipe, and write it into `output` as training would.
 
     What the recipe says of training, its `start` too, is not looked at. A file of SeqTR holds word vectors and not the
     words: they are those of the gold mentions in the train and dev splits of `data`, the data set that it was trained
@@ -142,7 +134,7 @@ def write_published(recipe: Recipe, files: Sequence[Path], output: Path, data: P
         loaded.save(Path(folder))
         for file in sorted(Path(folder).iterdir()):
             file.rename(output / file.name)
-    return loaded.model
+    return loaded
 
 
 def _known(recipe: Recipe, files: Sequence[Path], data: Path | None) -> Published:
