@@ -497,6 +497,10 @@ def test_another_begins_with_its_eyes(tmp_path: Path) -> None:
             torch.testing.assert_close(begun[name], tensor, msg=name)
     assert begun["entity_queries"].shape == (16, 32)
 
+    same = MQSPNRecipe("x.", model=CONFIG, start=tmp_path).prepare([POST], [POST]).model.network.state_dict()
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(same[name], tensor, msg=name)
+
     with pytest.raises(CheckpointError, match="crops"):
         other = replace(CONFIG, crops=FreshCrops(side=16, channels=8))
         MQSPNRecipe("x.", model=other, start=tmp_path).prepare([POST], [POST])

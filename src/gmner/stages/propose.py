@@ -22,14 +22,16 @@ class Detector(Protocol):
 class Propose(Stage):
     """Fills `candidates` with what all `detectors` find, once for posts that share a picture.
 
-    It looks at pictures only: what the post says about them is for later stages.
+    A post without entities has nothing to be looked for: its picture is passed over, which is most of the work where
+    most posts name nobody and nothing. Otherwise what the post says does not matter here; it is for later stages.
     """
 
     detectors: tuple[Detector, ...]
     name: str = "propose"
 
     def __call__(self, drafts: Sequence[Prediction], pictures: Sequence[Picture | None]) -> list[Prediction]:
-        found = once_per_picture(self._detect, pictures)
+        asked = [picture if draft.entities else None for draft, picture in zip(drafts, pictures, strict=True)]
+        found = once_per_picture(self._detect, asked)
         return [replace(draft, candidates=regions or ()) for draft, regions in zip(drafts, found, strict=True)]
 
     def _detect(self, picture: Picture) -> tuple[Candidate, ...]:

@@ -132,7 +132,8 @@ class MQSPNRecipe:
         candidates: a detector's files (`training.regions`); without them posts bring their candidates along.
         looking: how random weights learn what regions look like and which of them is meant (`training.naming`,
             `training.mentions`), for the paper's network; without it, as published, from regions being chosen alone.
-        start: a folder of ours whose text encoder and eyes the paper's network begins with; what queries do is new.
+        start: a folder of ours that the paper's network begins with. One of other settings (an ablation's) gives its
+            text encoder and eyes only; what queries do is new then.
     """
 
     about: str

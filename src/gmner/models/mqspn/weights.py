@@ -303,7 +303,11 @@ _EYES: Final = ("encoder", "text", "casing", "window", "vision", "crops", "featu
 
 
 def begin_with(model: MQSPN, given: MQSPN) -> None:
-    """Let a new network, built on the text encoder of another, see regions as that one does."""
+    """Let a new network, built on the text encoder of another, see regions as that one does; and be as that one in
+    all, where their settings are the same."""
+    if model.config == given.config:
+        model.load_state_dict(given.state_dict())
+        return
     for name in ("looks", "places", "look_norm", "shapes"):
         part = getattr(model, name)
         if part is not None:
