@@ -5,6 +5,8 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+from gmner.batch.memory import keep_freed_memory
+
 
 class Child:
     """A fresh process that runs `serve(*arguments, its end of the pipe)`, and this end of the pipe.
@@ -35,4 +37,5 @@ class Child:
 
 def _begin(serve: Callable[..., None], *arguments: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run that started it is interrupted, and ends it
+    keep_freed_memory()
     serve(*arguments)

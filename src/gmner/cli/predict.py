@@ -152,7 +152,9 @@ def predict(
         )
     else:
         from gmner.batch.files import predict_file
+        from gmner.batch.memory import keep_freed_memory
 
+        keep_freed_memory()
         processes = processes or (1 if openers else _PROCESSES)
         summary = predict_file(make, posts, output, processes=processes, openers=openers, **choices)
     typer.echo(f"{summary}", err=True)
