@@ -412,7 +412,7 @@ CHECKPOINT = "ofa/checkpoint_best.pt"
         ("mqspn x.pt", "", ConfigError, "a released checkpoint holds the network that the authors' code computes"),
         ("umt x.pt", "", ConfigError, "1 files for umt; its weights are .*pytorch_model.bin and .*pytorch_encoder.bin"),
         ("ofa-entail x.pt y.pt", "", ConfigError, "2 files for ofa-entail; its weights are fairseq's .pt"),
-        ("ofa-entail x.pt", OFA_SIZES, CheckpointError, "there is no file x.pt"),
+        ("ofa-entail x.pt", OFA_SIZES, CheckpointError, "there is no file or folder x.pt; "),
         ("ofa-entail page.pt", OFA_SIZES, CheckpointError, "page.pt can not be read as weights"),
         ("ofa-entail page.pt", "vocabulary=nowhere", CheckpointError, "nowhere holds no vocabulary of OFA"),
         ("ofa-entail page.pt", "vocabulary=''", CheckpointError, r"\. holds no vocabulary of OFA .*dict.txt"),

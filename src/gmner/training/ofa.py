@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from gmner.checkpoint import CONFIG_FILE
 from gmner.data.pairs import EntailmentPair, Reference, entailment_pairs, references
+from gmner.errors import CheckpointError
 from gmner.expression import Form
 from gmner.geometry import box_iou, hull
 from gmner.models.ofa import weights
@@ -432,6 +433,12 @@ class _OFARecipe:
         Raises:
             CheckpointError: the checkpoint or the vocabulary is missing, damaged, or does not fit the settings.
         """
+        if not path.exists():
+            raise CheckpointError(
+                f"there is no file or folder {path}",
+                allowed="OFA is fairseq's .pt, a folder of the fork of transformers, or a folder of ours",
+                todo="check the path",
+            )
         own = path if path.is_dir() else path.parent
         vocabulary = read_vocabulary(Path(self.vocabulary) if self.vocabulary else own)
         config = replace(self.model, bpe_symbols=vocabulary.size)
