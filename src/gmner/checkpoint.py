@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from zipfile import is_zipfile
 
 from gmner.config import from_dict, read_values, write_toml
 from gmner.errors import CheckpointError, ConfigError, UnknownNameError
@@ -84,7 +85,8 @@ def read_tensors(path: Path, *, foreign: bool = False) -> "dict[str, torch.Tenso
         if path.suffix == ".safetensors":
             return load_file(str(path))
         with torch.serialization.safe_globals(_shells(path) if foreign else []):
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            # Mapped, so that nobody reads what nobody uses, such as an optimiser's state; old files can not be.
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except Exception as error:  # the readers raise whatever the damage makes them stumble over
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise CheckpointError(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from gmner import checkpoint
 from gmner.errors import CheckpointError
@@ -32,6 +33,26 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
 def test_a_pytorch_file_is_read_weights_only(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(2)}, tmp_path / "good.pt")
     assert torch.equal(checkpoint.read_tensors(tmp_path / "good.pt")["a"], torch.ones(2))
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="this system does not tell what is mapped")
+def test_a_pytorch_file_is_mapped_and_an_old_one_read(tmp_path: Path) -> None:
+    for name, new in (("new.pt", True), ("old.pt", False)):
+        torch.save({"a": torch.ones(5)}, tmp_path / name, _use_new_zipfile_serialization=new)
+        tensors = checkpoint.read_tensors(tmp_path / name)
+        assert torch.equal(tensors["a"], torch.ones(5))
+        assert (str(tmp_path / name) in Path("/proc/self/maps").read_text()) == new
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_a_model_keeps_its_precision_whatever_the_file_has(assign: bool) -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    given = {name: tensor + 1 for name, tensor in model.state_dict().items()}
+    halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in given.items()}
+    checkpoint.fill(model, halves, "m", assign=assign)
+    for name, tensor in model.state_dict().items():
+        assert tensor.dtype == given[name].dtype
+        assert torch.equal(tensor, halves[name].to(tensor.dtype))
 
 
 class Harmful:

@@ -31,6 +31,7 @@ def no_system() -> System:
         ([*FILES, "--engine", "ray", "--openers", "2"], "--openers with --engine ray"),
         ([*FILES, "--processes", "2", "--openers", "2"], "openers for 2 processes"),
         (["predict", "--text", "Ada", "--openers", "1"], "--openers with --text"),
+        (["predict", "--text", "Ada", "--processes", "2"], "--processes with --text"),
         ([*FILES, "--engine", "ray", "--actors", "many"], "--actors many; it is a number, or two with a colon"),
         ([*FILES, "--engine", "ray", "--actors", "3:2"], "3 to 2 actors"),
         ([*FILES, "--engine", "ray", "--actors", "0"], "0 to 0 actors"),

@@ -17,13 +17,14 @@ from gmner.geometry import box_mask
 from gmner.models.albef.config import ALBEFConfig
 from gmner.models.albef.model import ALBEF
 from gmner.models.mqspn.weights import published_name
-from gmner.models.ofa.config import OFAConfig
+from gmner.models.ofa.codec import OFACodec
 from gmner.models.ofa.model import OFA
 from gmner.models.ofa.vocabulary import learn_vocabulary
 from gmner.nn import encoders
 from gmner.training import mqspn
 from gmner.training.h_index import HIndexRecipe
 from gmner.training.loop import parameter_groups, train
+from gmner.training.ofa import OFAEntailRecipe, OFAGroundRecipe
 from gmner.training.recipes import RECIPES, read_recipe
 from gmner.types import Box, Candidate, Entity, Example
 
@@ -121,13 +122,15 @@ def tiny_albef(monkeypatch: pytest.MonkeyPatch) -> None:
 def tiny_ofa(monkeypatch: pytest.MonkeyPatch) -> None:
     """OFA of any size from random weights, a few numbers wide, and a vocabulary of bytes."""
 
-    def load_published(path: Path, config: OFAConfig) -> OFA:
+    def load_published(recipe: Any, path: Path) -> tuple[OFA, OFACodec]:
         narrow = {"width": 8, "inner_width": 8, "encoder_layers": 1, "decoder_layers": 1, "heads": 1}
         trunk = {"trunk_blocks": (1, 1, 1), "trunk_channels": 4, "trunk_width": 4}
-        return OFA(replace(config, **narrow, **trunk))
+        vocabulary = learn_vocabulary(["a"], 300)
+        config = replace(recipe.model, bpe_symbols=vocabulary.size)
+        return OFA(replace(config, **narrow, **trunk)), OFACodec(config, vocabulary)
 
-    monkeypatch.setattr("gmner.models.ofa.weights.load_published", load_published)
-    monkeypatch.setattr("gmner.training.ofa.read_vocabulary", lambda folder: learn_vocabulary(["a"], 300))
+    for recipe in (OFAEntailRecipe, OFAGroundRecipe):
+        monkeypatch.setattr(recipe, "load_published", load_published)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

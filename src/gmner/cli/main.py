@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from gmner import __version__
-from gmner.cli import card, data, doctor, evaluate, predict, report, results, segment, serve, show, train, verify
+from gmner.cli import (
+    card,
+    data,
+    doctor,
+    evaluate,
+    predict,
+    report,
+    results,
+    segment,
+    serve,
+    show,
+    train,
+    verify,
+    weights,
+)
 from gmner.errors import GmnerError, reason
 
 app = typer.Typer(
@@ -26,6 +40,7 @@ app.command("show")(show.show)
 app.command("serve")(serve.serve)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
+app.command("weights")(weights.weights)
 app.command("card")(card.card)
 app.command("results")(results.results)
 app.command("verify")(verify.verify)

@@ -104,6 +104,7 @@ def predict(
             "--split": split,
             "--images": images,
             "--restart": restart,
+            "--processes": processes,
             "--openers": openers,
             **of_ray,
         }

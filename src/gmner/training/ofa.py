@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from gmner.checkpoint import CONFIG_FILE
 from gmner.data.pairs import EntailmentPair, Reference, entailment_pairs, references
+from gmner.errors import CheckpointError
 from gmner.expression import Form
 from gmner.geometry import box_iou, hull
 from gmner.models.ofa import weights
@@ -385,8 +386,8 @@ class _OFARecipe:
         about: one sentence for the reader.
         start: a published checkpoint (fairseq's `.pt`, a folder of the fork of transformers), or a folder of ours, from
             which the weights are taken; random weights, if empty.
-        vocabulary: the folder of OFA's three vocabulary files. If empty, that of the folder `start`, or a vocabulary of
-            at most `model.bpe_symbols` symbols is learned from the training questions.
+        vocabulary: the folder of OFA's three vocabulary files. If empty, they lie with `start`; without `start` a
+            vocabulary of at most `model.bpe_symbols` symbols is learned from the training questions.
         form: how expressions are written, where their expansions are known.
         smoothing: share of the probability of each token that goes to the others.
         looking: how random weights learn to look; without it, from the answers alone, as published.
@@ -416,14 +417,32 @@ class _OFARecipe:
         torch.manual_seed(self.training.seed)
         if (Path(self.start) / CONFIG_FILE).is_file():
             return weights.load(Path(self.start), self.model)
+        if self.start:
+            return self.load_published(Path(self.start))
         vocabulary = (
             read_vocabulary(Path(self.vocabulary))
             if self.vocabulary
             else learn_vocabulary(questions(texts), self.model.bpe_symbols)
         )
         config = replace(self.model, bpe_symbols=vocabulary.size)
-        model = weights.load_published(Path(self.start), config) if self.start else OFA(config)
-        return model, OFACodec(config, vocabulary)
+        return OFA(config), OFACodec(config, vocabulary)
+
+    def load_published(self, path: Path) -> tuple[OFA, OFACodec]:
+        """The model of a published checkpoint and its codec, by `vocabulary` or the one that lies in the same folder.
+
+        Raises:
+            CheckpointError: the checkpoint or the vocabulary is missing, damaged, or does not fit the settings.
+        """
+        if not path.exists():
+            raise CheckpointError(
+                f"there is no file or folder {path}",
+                allowed="OFA is fairseq's .pt, a folder of the fork of transformers, or a folder of ours",
+                todo="check the path",
+            )
+        own = path if path.is_dir() else path.parent
+        vocabulary = read_vocabulary(Path(self.vocabulary) if self.vocabulary else own)
+        config = replace(self.model, bpe_symbols=vocabulary.size)
+        return weights.load_published(path, config), OFACodec(config, vocabulary)
 
 
 @dataclass(frozen=True)

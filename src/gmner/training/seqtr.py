@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gmner.data.pairs import Reference, references
 from gmner.errors import ConfigError
-from gmner.expression import Form
+from gmner.expression import Form, expression_of
 from gmner.geometry import box_iou, decode_mask, mask_box, mask_iou, pair_iou
 from gmner.models.seqtr import weights
 from gmner.models.seqtr.codec import SeqTRCodec
@@ -246,7 +246,7 @@ class SeqTRRecipe:
         return False
 
     def prepare(self, train: Sequence[Example], dev: Sequence[Example]) -> SeqTRTask:
-        """The model to train. The vocabulary of a new one is that of both splits, as released.
+        """The model to train. The vocabulary of a new one is that of both splits.
 
         Raises:
             ImageError: a picture is missing or damaged.
@@ -256,14 +256,20 @@ class SeqTRRecipe:
         """
         torch.manual_seed(self.training.seed)
         rows = {split: self._rows(posts) for split, posts in (("train", train), ("dev", dev))}
-        model, codec = self._beginning([row.reference.expression for split in rows.values() for row in split])
+        model, codec = self._beginning([*train, *dev])
         return SeqTRTask(model, codec, rows["train"], rows["dev"], self.jitter, self.looking)
 
-    def _beginning(self, expressions: Sequence[str]) -> tuple[SeqTR, SeqTRCodec]:
+    def vocabulary(self, posts: Sequence[Example]) -> Vocabulary:
+        """The words of the gold mentions that have a box, with or without a picture at hand; `posts` are those of the
+        train and dev splits, as released."""
+        entities = (entity for post in posts for entity in post.entities or () if entity.boxes)
+        return Vocabulary.build(expression_of(entity, self.expression) for entity in entities)
+
+    def _beginning(self, posts: Sequence[Example]) -> tuple[SeqTR, SeqTRCodec]:
         """The model to train and its codec."""
         if self.start is not None and self.start.is_dir():
             return weights.load(self.start, self.model)
-        vocabulary = Vocabulary.build(expressions)
+        vocabulary = self.vocabulary(posts)
         model = SeqTR(self.model, len(vocabulary.words))
         if self.start is not None:
             weights.start_from(model, self.start)

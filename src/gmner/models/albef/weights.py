@@ -152,11 +152,19 @@ def load_published(config: ALBEFConfig, path: Path) -> tuple[ALBEF, ALBEFCodec]:
     Its momentum copy is left aside. Positions for pictures of another size are resized.
 
     Raises:
-        CheckpointError: the file is missing, damaged, or of another model.
+        CheckpointError: the file is missing, damaged, pre-trained only, or of another model.
     """
-    model = ALBEF(config)
-    student, _ = split_momentum(_read(path, config))
-    model.load_state_dict(from_published(student, model.state_dict(), str(path)))
+    published = _read(path, config)
+    if _is_pretrained(published):
+        raise CheckpointError(
+            f"{path} is a pre-trained ALBEF",
+            allowed="one that was fine-tuned for visual entailment has a classifier, and this has none",
+            todo="give such a file, or train from this one (the setting `start` of a recipe)",
+        )
+    student, _ = split_momentum(published)
+    with unfilled():
+        model = ALBEF(config)
+    checkpoint.fill(model, from_published(student, model.state_dict(), str(path)), str(path), assign=True)
     return model.eval(), ALBEFCodec(config, load_tokenizer(config.tokenizer))
 
 
@@ -175,7 +183,7 @@ def start_from(path: Path, student: ALBEF, teacher: ALBEF | None = None) -> None
             checkpoint.fill(model, tensors, str(path))
         return
     published = _read(path, student.config)
-    pretrained = any(".bert." in name for name in published)
+    pretrained = _is_pretrained(published)
     if pretrained:
         published = {name.replace("bert.", ""): t for name, t in published.items() if not PRETRAINING.match(name)}
     theirs, momentum = split_momentum(published)
@@ -219,6 +227,10 @@ def _read(path: Path, config: ALBEFConfig) -> dict[str, Tensor]:
     rows = 1 + (config.vision.resolution // config.vision.patch) ** 2
     return {name: _resized(tensor, rows, path) if name.endswith(".pos_embed") else tensor
             for name, tensor in tensors.items()}  # fmt: skip
+
+
+def _is_pretrained(published: Mapping[str, Tensor]) -> bool:
+    return any(".bert." in name for name in published)
 
 
 def _resized(table: Tensor, rows: int, path: Path) -> Tensor:
