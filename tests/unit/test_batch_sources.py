@@ -168,6 +168,10 @@ def test_the_same_posts_give_the_same_from_every_format(tmp_path: Path) -> None:
         found.add((tmp_path / "out.jsonl").read_bytes())
         assert Source(source).count() == 3
     [output] = found
+    for ending in ("csv", "parquet"):
+        (tmp_path / f"posts.{ending}").rename(tmp_path / f"POSTS.{ending.upper()}")
+        predict_file(Capitals, Source(tmp_path / f"POSTS.{ending.upper()}"), tmp_path / "out.PARQUET")
+        assert len(read_predictions(tmp_path / "out.PARQUET")) == 2
     assert [json.loads(line)["schema"] for line in output.splitlines()] == [1, 1]
 
 

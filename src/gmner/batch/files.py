@@ -72,7 +72,7 @@ def predict_file(
             allowed="several processes open their pictures themselves; openers work for one",
             todo="use one process (--processes 1), or no openers",
         )
-    if target.suffix in FOREIGN:
+    if target.suffix.lower() in FOREIGN:
         raise DataError(
             str(target),
             f"the ending {target.suffix} for rows",

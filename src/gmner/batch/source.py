@@ -99,14 +99,14 @@ class Source:
         """How many rows there are; None for a pipe, which can be read only once."""
         if not (self.path.is_file() or self.path.is_dir()):
             return None
-        if self.path.is_file() and self.path.suffix == ".parquet":
+        if self.path.is_file() and self.path.suffix.lower() == ".parquet":
             import pyarrow.parquet
 
             try:
                 return int(pyarrow.parquet.read_metadata(self.path).num_rows)
             except (OSError, pyarrow.ArrowException):
                 return None  # reading says why
-        if self.path.is_file() and self.path.suffix not in (".csv", ".txt", ".json"):
+        if self.path.is_file() and self.path.suffix.lower() not in (".csv", ".txt", ".json"):
             return count_records(self.path)
         return sum(1 for _ in self.rows())
 
@@ -150,7 +150,7 @@ class Source:
     def _whole(self) -> bool:
         if elsewhere(self.path):
             return False
-        return (self.path.is_dir() or self.path.suffix in (".txt", ".json")) and recognise(self.path) in _WHOLE
+        return (self.path.is_dir() or self.path.suffix.lower() in (".txt", ".json")) and recognise(self.path) in _WHOLE
 
     def _known(self) -> bool:
         """Whether the folder is of a format by itself."""

@@ -61,9 +61,9 @@ def recognise(path: str | Path) -> Format:
                 todo=f"choose among the data sets in it: {', '.join(inner)}" if inner else "check the path",
             )
         return form
-    if path.suffix == ".json" and path.exists():
+    if path.suffix.lower() == ".json" and path.exists():
         return _json_format(path)
-    if not path.exists() or path.suffix not in _SUFFIXES:
+    if not path.exists() or path.suffix.lower() not in _SUFFIXES:
         raise DataError(
             str(path),
             "a file of no known format" if path.exists() else "no such file or folder",
@@ -71,7 +71,7 @@ def recognise(path: str | Path) -> Format:
             ".json",
             todo="check the path",
         )
-    return _SUFFIXES[path.suffix]
+    return _SUFFIXES[path.suffix.lower()]
 
 
 def read(
@@ -138,7 +138,7 @@ def write(path: str | Path, examples: Sequence[Example], form: str | None = None
         DataError: the ending is not the format's, the place can not be written to, or the format can not hold a post.
     """
     path = Path(path)
-    ending = "" if path.is_dir() else path.suffix
+    ending = "" if path.is_dir() else path.suffix.lower()
     chosen = form or next((name for name in _BY_ENDING if WRITERS[name].ending == ending), None)
     if chosen is not None and chosen not in WRITERS:
         raise UnknownNameError("format to write", chosen, WRITERS)

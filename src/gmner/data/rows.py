@@ -77,7 +77,7 @@ def iterate_given(path: str | os.PathLike[str]) -> Iterator[GivenRow]:
     if path.is_dir():
         return admit_rows(pictures.read_records(path), path, path)
     readers = {".parquet": parquet.read_records, ".csv": csv_rows.read_records}
-    return admit_rows(readers.get(path.suffix, jsonl.read_records)(path), path, path.parent)
+    return admit_rows(readers.get(path.suffix.lower(), jsonl.read_records)(path), path, path.parent)
 
 
 def admit_rows(records: Iterable[tuple[int, Record | DataError]], path: Path, folder: Path) -> Iterator[GivenRow]:
@@ -148,7 +148,7 @@ def write_rows(path: str | os.PathLike[str], posts: Iterable[Example | Predictio
 def save_rows(path: str | os.PathLike[str], rows: Iterable[Record]) -> None:
     """Write rows that `row_from_example` or `row_from_prediction` made; otherwise as `write_rows`."""
     path = Path(path)
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         parquet.write_records(path, rows, SCHEMA)
     else:
         jsonl.write_records(path, rows)
