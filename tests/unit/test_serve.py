@@ -7,7 +7,8 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import httpx
@@ -15,12 +16,14 @@ import pytest
 from fastapi.testclient import TestClient
 from tests.serving import Echo, encoded, png
 
+from gmner.errors import GmnerError
 from gmner.image import MAX_BYTES
 from gmner.serve.app import create_app
 from gmner.serve.batcher import Batcher, QueueFullError
+from gmner.serve.client import _post
 from gmner.serve.guard import Drain, JSONLines
 from gmner.serve.settings import BODY_BYTES, FORM_BYTES, TEXT_CHARACTERS, ServiceSettings
-from gmner.types import Example, Prediction
+from gmner.types import LETTERING, Box, Candidate, Example, Prediction
 
 T = TypeVar("T")
 
@@ -49,9 +52,38 @@ def test_of_many_posts_each_has_its_result_in_its_place(client: TestClient) -> N
     assert [row.get("error", {}).get("kind") for row in rows] == [None, "TextError", None]
 
 
+def test_what_systems_read_beside_text_and_picture_reaches_them_as_the_client_sends_it() -> None:
+    seen: list[Example] = []
+
+    class Keeps(Echo):
+        def attempt(self, examples: Sequence[Example]) -> list[Prediction | GmnerError]:
+            seen.extend(examples)
+            return super().attempt(examples)
+
+    post = Example(
+        id="7",
+        text="Ada  sings",
+        tokens=("Ada", "sings"),
+        caption="a woman",
+        description="A woman on a stage.",
+        knowledge="Ada is a singer.",
+        candidates=(Candidate(Box(1, 2, 3.5, 4), "person", 0.5), Candidate(Box(0, 0, 9, 9), LETTERING, 1.0, "ADA")),
+    )
+    with TestClient(create_app(Keeps())) as client:
+        assert client.post("/v1/predict", json={"posts": [_post(post)]}).status_code == 200
+        form = {name: value for name, value in _post(post).items() if isinstance(value, str)}
+        assert client.post("/v1/predict", data=form, files={"image": ("a.png", png())}).status_code == 200
+        assert client.post("/v1/predict", data={**form, "tokens": "Ada"}, files={"image": png()}).status_code == 422
+    assert seen[0] == post
+    assert seen[1] == replace(post, tokens=None, candidates=None, image=png())
+
+
 @pytest.mark.parametrize(
     ("post", "message"),
     [
+        ({"text": "Ada", "tokens": ["Bo"]}, "Bo"),
+        ({"text": "Ada", "candidates": [{"box": [3, 0, 1, 4], "kind": "x", "score": 1}]}, "x1 < x2"),
+        ({"text": "Ada", "knowledge": "x" * (TEXT_CHARACTERS + 1)}, "characters"),
         ({"text": "bad"}, "mend it"),
         ({"text": ""}, "the text"),
         ({"text": "Ada", "image": "%%%"}, "not base64"),

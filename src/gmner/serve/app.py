@@ -167,7 +167,8 @@ async def _admit(post: Incoming, settings: ServiceSettings) -> Example | GmnerEr
     """The post as an Example, or what is wrong with it, as far as can be said without decoding its picture."""
     given = post.fields
     try:
-        longest = max(len(text or "") for text in (given.text, given.caption, given.description, given.id))
+        texts = (given.text, given.caption, given.description, given.knowledge, given.id)
+        longest = max(len(text or "") for text in texts)
         if longest > TEXT_CHARACTERS:
             raise TextError(
                 f"a text of {longest:,} characters",
@@ -185,9 +186,7 @@ async def _admit(post: Incoming, settings: ServiceSettings) -> Example | GmnerEr
             picture = await asyncio.to_thread(fetch, given.image_url)
         if picture is not None:
             check_image(picture)
-        return Example(
-            id=given.id, text=given.text, image=picture, caption=given.caption, description=given.description
-        )
+        return post.example(picture)
     except GmnerError as error:
         return error
 

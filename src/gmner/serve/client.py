@@ -6,15 +6,15 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from gmner.data.rows import prediction_from_row
+from gmner.data.rows import prediction_from_row, row_from_example
 from gmner.errors import GmnerError, ImageError
 from gmner.types import Example, Prediction
 
@@ -40,7 +40,7 @@ class Client:
     """`Client("http://127.0.0.1:8000").attempt(examples)`: as a system of one's own.
 
     Pictures are sent as the bytes of their files, so that they must be paths, bytes or absent; beside them id, text,
-    caption and description. The service has no place for tokens, knowledge and candidates: it does without.
+    tokens, caption, description, knowledge and candidates.
     """
 
     url: str
@@ -98,9 +98,13 @@ class Client:
         return rows
 
 
+_TOLD: Final = ("id", "text", "tokens", "caption", "description", "knowledge", "candidates")
+"""What the service takes of a row, its picture aside."""
+
+
 def _post(example: Example) -> dict[str, Any]:
-    fields = {"id": example.id, "text": example.text}
-    fields |= {name: value for name in ("caption", "description") if (value := getattr(example, name)) is not None}
+    row = row_from_example(replace(example, image=None))
+    fields: dict[str, Any] = {name: row[name] for name in _TOLD if name in row}
     image = example.image
     if image is None:
         return fields

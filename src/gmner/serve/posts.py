@@ -12,6 +12,8 @@ from starlette.datastructures import UploadFile
 
 from gmner.errors import ImageError
 from gmner.serve import schema
+from gmner.tagging import locate_tokens
+from gmner.types import Candidate, Example, valid_box
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,29 @@ class Incoming:
                 allowed="`image` holds the bytes of a file in base64, with or without a data: prefix",
                 todo="encode the file, or send it as multipart/form-data",
             ) from None
+
+    def example(self, picture: bytes | None) -> Example:
+        """The post with this picture.
+
+        Raises:
+            TextError: the text is empty, or does not hold the tokens in their order.
+            EntityError: a candidate's box is none.
+        """
+        given = self.fields
+        if given.tokens is not None:
+            locate_tokens(given.text, given.tokens)
+        return Example(
+            id=given.id,
+            text=given.text,
+            tokens=None if given.tokens is None else tuple(given.tokens),
+            image=picture,
+            caption=given.caption,
+            description=given.description,
+            knowledge=given.knowledge,
+            candidates=None
+            if given.candidates is None
+            else tuple(Candidate(valid_box(*one.box), one.kind, one.score, one.text) for one in given.candidates),
+        )
 
 
 async def read_posts(request: Request) -> list[Incoming]:

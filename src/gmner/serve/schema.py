@@ -14,6 +14,17 @@ MAX_POSTS: Final = 32
 FORM: Final = "multipart/form-data"
 
 
+class Region(BaseModel):
+    """A candidate region of a post's picture."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    box: list[float] = Field(min_length=4, max_length=4, description="[x1, y1, x2, y2] in pixels of the picture.")
+    kind: str = Field(description="What the detector takes it for.")
+    score: float = Field(allow_inf_nan=False, description="How sure the detector is.")
+    text: str = Field(default="", description="What is written there.")
+
+
 class Post(BaseModel):
     """One post."""
 
@@ -25,6 +36,13 @@ class Post(BaseModel):
     id: str = Field(default="", description="Returned with the result.")
     caption: str | None = Field(default=None, description="Its picture in a line, for systems that read it.")
     description: str | None = Field(default=None, description="Its picture in detail, for systems that read it.")
+    knowledge: str | None = Field(default=None, description="What is known of its names, for systems that read it.")
+    tokens: list[str] | None = Field(
+        default=None, max_length=10_000, description="Its text in words, for systems that find names among them."
+    )
+    candidates: list[Region] | None = Field(
+        default=None, max_length=1000, description="Regions of its picture, for systems that choose among them."
+    )
 
 
 class Request(BaseModel):
@@ -42,10 +60,13 @@ MAX_FIELDS: Final = MAX_POSTS * len(Post.model_fields)
 def _bodies() -> dict[str, Any]:
     """The bodies of a request for predictions, by their kind."""
     as_json = Request.model_json_schema()
-    post = as_json["properties"]["posts"]["items"] = as_json.pop("$defs")["Post"]
+    parts = as_json.pop("$defs")
+    post = as_json["properties"]["posts"]["items"] = parts["Post"]
+    post["properties"]["candidates"]["anyOf"][0]["items"] = parts["Region"]
     fields = {
         name: {"type": "array", "maxItems": MAX_POSTS, "items": {"type": "string"}, "description": told["description"]}
         for name, told in post["properties"].items()
+        if name not in ("tokens", "candidates")  # a form has no lists
     }
     fields["text"] |= {"minItems": 1, "description": "What it says; each begins a post."}
     fields["image"] |= {"items": {"type": "string", "format": "binary"}, "description": "Its picture: a file."}
