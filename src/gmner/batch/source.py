@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gmner.data.files import elsewhere, location, unreadable
-from gmner.data.formats import read, recognise
+from gmner.data.formats import FOREIGN, read, recognise
 from gmner.data.jsonl import Record, count_records
 from gmner.data.pictures import ENDINGS
 from gmner.data.rows import GivenRow, admit_rows, iterate_given, relative_image, row_from_example
@@ -106,7 +106,7 @@ class Source:
                 return int(pyarrow.parquet.read_metadata(self.path).num_rows)
             except (OSError, pyarrow.ArrowException):
                 return None  # reading says why
-        if self.path.is_file() and self.path.suffix.lower() not in (".csv", ".txt", ".json"):
+        if self.path.is_file() and self.path.suffix.lower() not in FOREIGN:
             return count_records(self.path)
         return sum(1 for _ in self.rows())
 

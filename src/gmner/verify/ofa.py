@@ -8,13 +8,14 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from gmner import checkpoint
 from gmner.errors import CheckpointError
 from gmner.models.ofa.config import BOS, PAD, OFAConfig
 from gmner.models.ofa.decoding import score_answers, search
 from gmner.models.ofa.loss import smoothed_loss
 from gmner.models.ofa.model import OFA, Encoded, Memory, Past
 from gmner.models.ofa.positions import image_buckets, token_buckets
-from gmner.models.ofa.weights import from_published, load_weights
+from gmner.models.ofa.weights import from_published
 from gmner.nn.beam import Beam, Constraint, Trie, always
 from gmner.verify import ofa_text
 from gmner.verify.fixture import EXACT, Comparison, Fixture, Tolerance, compare
@@ -95,7 +96,8 @@ def network(fixture: Fixture) -> OFA:
         decoder_entangled=not stated["disable_entangle"],
     )
     model = OFA(config)
-    load_weights(model, from_published(fixture.under("weight/"), model.state_dict()), str(fixture.path))
+    tensors = from_published(fixture.under("weight/"), model.state_dict())
+    checkpoint.fill(model, tensors, str(fixture.path), assign=True)
     return model.eval()
 
 

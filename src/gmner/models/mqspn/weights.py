@@ -273,7 +273,9 @@ def load(folder: Path) -> tuple[nn.Module, MQSPNCodec]:
     config, tensors = checkpoint.load(folder, MQSPNConfig)
     tokenizer = load_tokenizer(config.encoder)
     if config.released is not None:
-        return _filled(config.released, tensors, str(folder)), MQSPNCodec(config, tokenizer)
+        released = _unfilled(config.released)
+        checkpoint.fill(released, tensors, str(folder), assign=True)
+        return released.eval(), MQSPNCodec(config, tokenizer)
     encoder = load_encoder(config.encoder) if needs_encoder(config) else None
     clip = load_encoder(config.vision) if sees_by_clip(config) else None
     model, codec = build(config, tokenizer, encoder, clip)
@@ -327,14 +329,12 @@ def load_released(path: Path, config: MQSPNConfig) -> tuple[ReleasedMQSPN, MQSPN
             allowed="a released checkpoint holds the network that the authors' code computes",
             todo="give settings with a table `released`",
         )
-    with unfilled():
-        names = list(ReleasedMQSPN(config.released).state_dict())
-    tensors = from_published(checkpoint.read_tensors(path), names)
-    return _filled(config.released, tensors, str(path)), MQSPNCodec(config, load_tokenizer(config.encoder))
+    model = _unfilled(config.released)
+    tensors = from_published(checkpoint.read_tensors(path), model.state_dict())
+    checkpoint.fill(model, tensors, str(path), assign=True)
+    return model.eval(), MQSPNCodec(config, load_tokenizer(config.encoder))
 
 
-def _filled(sizes: ReleasedConfig, tensors: Mapping[str, Tensor], what: str) -> ReleasedMQSPN:
+def _unfilled(sizes: ReleasedConfig) -> ReleasedMQSPN:
     with unfilled():
-        model = ReleasedMQSPN(sizes)
-    checkpoint.fill(model, tensors, what, assign=True)
-    return model.eval()
+        return ReleasedMQSPN(sizes)

@@ -185,7 +185,7 @@ def load_published(path: Path, config: OFAConfig) -> OFA:
         CheckpointError: the checkpoint is missing, damaged, partial or of another size.
     """
     model = _network(config)
-    load_weights(model, from_published(read_published(path), model.state_dict()), str(path))
+    checkpoint.fill(model, from_published(read_published(path), model.state_dict()), str(path), assign=True)
     return model.eval()
 
 
@@ -205,19 +205,10 @@ def load(folder: Path, settings: OFAConfig | None = None) -> tuple[OFA, OFACodec
     vocabulary = read_vocabulary(folder)
     config = config if settings is None else replace(settings, bpe_symbols=vocabulary.size)
     model = _network(config)
-    load_weights(model, tensors, str(folder))
+    checkpoint.fill(model, tensors, str(folder), assign=True)
     return model.eval(), OFACodec(config, vocabulary)
 
 
 def _network(config: OFAConfig) -> OFA:
     with unfilled():
         return OFA(config)
-
-
-def load_weights(model: OFA, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Give `model` the tensors of `what` under our names, in single precision.
-
-    Raises:
-        CheckpointError: names or sizes are not those of the model.
-    """
-    checkpoint.fill(model, tensors, what, assign=True)
