@@ -172,13 +172,14 @@ def start_from(path: Path, student: ALBEF, teacher: ALBEF | None = None) -> None
     """Fill a model that is to be fine-tuned, and its momentum copy, from a published file or a folder of ours.
 
     A pre-trained file has no classifier: both keep the one that they have. Without a momentum copy in the file the
-    teacher begins as the student. Positions of a published file are resized.
+    teacher begins as the student. Positions are resized to the pictures of `student`.
 
     Raises:
         CheckpointError: it is missing, damaged, or of another model.
     """
     if path.is_dir():
         _, tensors = checkpoint.load(path, ALBEFConfig)
+        tensors = _for_pictures(tensors, student.config, path)
         for model in (student, teacher) if teacher is not None else (student,):
             checkpoint.fill(model, tensors, str(path))
         return
@@ -224,9 +225,16 @@ def _read(path: Path, config: ALBEFConfig) -> dict[str, Tensor]:
             allowed="a published ALBEF has named tensors under `model`",
             todo="give the file that its authors published, or one of the same form",
         )
+    return _for_pictures(tensors, config, path)
+
+
+def _for_pictures(tensors: Mapping[str, Tensor], config: ALBEFConfig, path: Path) -> dict[str, Tensor]:
+    """Tensors with positions for the pictures of `config`."""
     rows = 1 + (config.vision.resolution // config.vision.patch) ** 2
-    return {name: _resized(tensor, rows, path) if name.endswith(".pos_embed") else tensor
-            for name, tensor in tensors.items()}  # fmt: skip
+    return {
+        name: _resized(tensor, rows, path) if name.endswith((".pos_embed", "vision.positions")) else tensor
+        for name, tensor in tensors.items()
+    }
 
 
 def _is_pretrained(published: Mapping[str, Tensor]) -> bool:
