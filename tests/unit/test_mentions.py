@@ -27,14 +27,15 @@ def test_names_point_and_what_is_told_of_them() -> None:
     nowhere, second = [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]
     told = len(sentence) + 1
     assert found == [
-        Pointer([0], second),
-        Pointer([6], nowhere),
+        Pointer([0], second, letters("in red")),
+        Pointer([6], nowhere, letters("in blue")),
         Pointer(list(range(told, told + 7)), second),
         Pointer(list(range(told + 8, told + 16)), nowhere),
     ]
     cut = pointers(POST, OFFSETS, words, pieces[: told + 10], CANDIDATES, Letters())
-    assert cut == found[:3]  # what has no room points at nothing
-    assert pointers(POST, OFFSETS, words, sentence, CANDIDATES, Letters()) == found[:2]
+    assert cut == [found[0], Pointer([6], nowhere), found[2]]  # what has no room points at nothing and names nothing
+    untold = pointers(POST, OFFSETS, words, sentence, CANDIDATES, Letters())
+    assert untold == [Pointer([0], second), Pointer([6], nowhere)]
 
 
 def test_right_pointing_costs_little_and_wrong_much() -> None:

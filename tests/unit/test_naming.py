@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from gmner.training.naming import Named, Naming, named_regions
+from gmner.training.mentions import Pointer
+from gmner.training.naming import Named, Naming, described, named_regions
 from gmner.types import Box, Entity, Example
 
 CANDIDATES = [Box(0, 0, 10, 10), Box(20, 0, 30, 10), Box(0, 0, 10, 9)]
@@ -33,7 +34,7 @@ def test_right_names_cost_nothing_and_wrong_ones_much() -> None:
     naming = Naming([Named([0, 1], [[3], [5]]), Named([], []), Named([2], [[5]])])
     assert naming.words.tolist() == [3, 5]
     names = naming.batch([Named([], []), Named([1], [[5]])])
-    assert names.post.tolist() == [1] and names.region.tolist() == [1] and names.called.tolist() == [[0, 1]]
+    assert names.post.tolist() == [1] and names.number.tolist() == [1] and names.called.tolist() == [[0, 1]]
     vectors = torch.zeros(6, 2)
     vectors[3, 0] = vectors[5, 1] = 1.0
     regions = torch.zeros(2, 2, 2)
@@ -42,3 +43,9 @@ def test_right_names_cost_nothing_and_wrong_ones_much() -> None:
     assert float(naming(regions.flip(2), names, vectors)) == pytest.approx(20, rel=0.01)
     nothing = naming(regions, naming.batch([Named([], [])]), vectors)
     assert nothing == 0 and nothing.requires_grad
+
+
+def test_texts_are_called_what_is_told_of_them() -> None:
+    pointers = [Pointer([0], [1.0]), Pointer([3], [0.0], [7, 8]), Pointer([4], [0.0])]
+    assert described(pointers) == Named([1], [[7, 8]])
+    assert described([]) == Named([], [])

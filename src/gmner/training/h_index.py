@@ -31,9 +31,10 @@ class Batch(NamedTuple):
     """Posts, what is to be generated for them, and what there is to learn of their candidates."""
 
     source: Source
-    targets: Targets | None
-    names: Names | None
-    pointers: Pointers | None
+    targets: Targets | None = None
+    names: Names | None = None
+    pointers: Pointers | None = None
+    told: Names | None = None
 
 
 class HIndexTask(Task):
@@ -71,7 +72,8 @@ class HIndexTask(Task):
 
     def collate(self, batch: Glance[Encoded] | list[Told[Encoded]]) -> Batch:
         if isinstance(batch, Glance):
-            return Batch(self.codec.batch([one.post for one in batch.posts]), None, self.model.names(batch.posts), None)
+            glimpsed = self.codec.batch([one.post for one in batch.posts])
+            return Batch(glimpsed, names=self.model.names(batch.posts))
         posts = [one.post for one in batch]
         source = self.codec.batch(posts)
         pieces, regions = source.pieces.shape[1], source.present.shape[1]
@@ -80,6 +82,7 @@ class HIndexTask(Task):
             self.codec.targets(posts) if self.looking is None or self.looking.answers else None,
             self.model.names(batch),
             filled([one.pointers for one in batch], pieces, regions) if self.looking else None,
+            self.model.told(batch),
         )
 
     def forward(self, tensors: Batch) -> Tensor:
@@ -88,12 +91,15 @@ class HIndexTask(Task):
             return network.losses(source, cast(Targets, tensors.targets), network.encode(source)).total
         naming, pointing = cast(Naming, self.model.naming), cast(Pointing, self.model.pointing)
         regions = network.look(source)
-        loss: Tensor = looking.naming * naming(regions, cast(Names, tensors.names), network.embedding.weight)
+        vectors = network.embedding.weight
+        loss: Tensor = looking.naming * naming(regions, cast(Names, tensors.names), vectors)
         if tensors.pointers is None:
             return loss
         encoded = network.encode(source, regions)
         text = encoded.states[:, regions.shape[1] :]
         loss = loss + looking.pointing * pointing(text, regions, source.present, tensors.pointers)
+        names = tensors.pointers.shares.to(text) @ text
+        loss = loss + looking.naming * naming(names, cast(Names, tensors.told), vectors)
         if tensors.targets is None:
             return loss
         return loss + looking.answers * network.losses(source, tensors.targets, encoded).total

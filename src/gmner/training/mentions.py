@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from gmner.data.expansions import told_lines
+from gmner.expression import EXPANSION_KEY
 from gmner.nn.encoders import word_pieces
 from gmner.nn.mimetic import keep
 from gmner.nn.regions import region_shares
@@ -32,6 +33,8 @@ class Pointer(NamedTuple):
     places: list[int]
     regions: list[float]
     """All zero for what can not be seen."""
+    called: Sequence[int] = ()
+    """The sub-words of what is told elsewhere of a name, if anything is."""
 
 
 class Pointers(NamedTuple):
@@ -54,26 +57,27 @@ def pointers(
     """The gold names of a post, and what `data.expansions` tells of each, as pointers.
 
     `pieces` is the input, `words` are the places of each word's sub-words in it. What is told is looked for behind
-    them, and points where it stands there whole. A name that can be seen where no candidate shows it points at nothing.
+    them, and points where it stands there whole; then the name is `called` it. A name that can be seen where no
+    candidate shows it points at nothing.
     """
-    regions: dict[int, list[float]] = {}
+    begins = 1 + max((place for word in words for place in word), default=0)
+    lines: dict[int, tuple[list[int], Sequence[int]]] = {}
+    for entity, text in told_lines(example):
+        line = _pieces(text, tokenizer)
+        found = next((at for at in range(begins, len(pieces)) if list(pieces[at : at + len(line)]) == line), None)
+        if found is not None:
+            begins = found + len(line)
+            lines[id(entity)] = list(range(found, begins)), _pieces(entity.extra[EXPANSION_KEY], tokenizer)
     named, told = [], []
     for entity in example.entities or ():
         shares = region_shares(entity.boxes, candidates).tolist()
         if entity.visible and not any(shares):
             continue
-        regions[id(entity)] = shares
+        places, called = lines.get(id(entity), ([], ()))
         if (span := to_token_span(entity, offsets)) is not None:
-            named.append(Pointer([place for word in words[span.start : span.end] for place in word], shares))
-    begins = 1 + max((place for word in words for place in word), default=0)
-    for entity, text in told_lines(example):
-        line = _pieces(text, tokenizer)
-        found = next((at for at in range(begins, len(pieces)) if list(pieces[at : at + len(line)]) == line), None)
-        if found is None:
-            continue
-        begins = found + len(line)
-        if id(entity) in regions:
-            told.append(Pointer(list(range(found, begins)), regions[id(entity)]))
+            named.append(Pointer([place for word in words[span.start : span.end] for place in word], shares, called))
+        if places:
+            told.append(Pointer(places, shares))
     return named + told
 
 

@@ -20,7 +20,7 @@ from gmner.models.mqspn.outputs import Gold, Outputs
 from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, alike, shuffle, shuffled
-from gmner.training.mentions import Pointer, Pointers, Pointing, filled, pointers
+from gmner.training.mentions import Pointers, Pointing, filled, pointers
 from gmner.training.naming import Glance, Learner, Named, Names, Naming, Told, glances, named_regions
 from gmner.training.pictures import open_picture
 from gmner.training.pointing import Looking
@@ -37,9 +37,10 @@ class Batch(NamedTuple):
     """Posts, what is to be found in them, and what there is to learn of their candidates."""
 
     posts: Posts
-    gold: Gold | None
-    names: Names | None
-    pointers: Pointers | None
+    gold: Gold | None = None
+    names: Names | None = None
+    pointers: Pointers | None = None
+    told: Names | None = None
 
 
 class MQSPNTask(Task):
@@ -79,7 +80,8 @@ class MQSPNTask(Task):
 
     def collate(self, batch: Glance[Encoded] | list[Told[Encoded]]) -> Batch:
         if isinstance(batch, Glance):
-            return Batch(self.codec.batch([one.post for one in batch.posts]), None, self.model.names(batch.posts), None)
+            glimpsed = self.codec.batch([one.post for one in batch.posts])
+            return Batch(glimpsed, names=self.model.names(batch.posts))
         encoded = [one.post for one in batch]
         posts = self.codec.batch(encoded)
         pieces, regions = posts.pieces.shape[1], posts.regions.shape[1]
@@ -88,6 +90,7 @@ class MQSPNTask(Task):
             self.codec.gold(encoded, regions) if self.looking is None or self.looking.answers else None,
             self.model.names(batch),
             filled([one.pointers for one in batch], pieces, regions) if self.looking else None,
+            self.model.told(batch),
         )
 
     def forward(self, tensors: Batch) -> Tensor:
@@ -96,13 +99,14 @@ class MQSPNTask(Task):
             return self._loss(network(posts), tensors.gold)
         regions = network.look(posts)
         naming, pointing = cast(Naming, self.model.naming), cast(Pointing, self.model.pointing)
-        loss: Tensor = looking.naming * naming(
-            regions, cast(Names, tensors.names), network.encoder.get_input_embeddings().weight
-        )
+        vectors = network.encoder.get_input_embeddings().weight
+        loss: Tensor = looking.naming * naming(regions, cast(Names, tensors.names), vectors)
         if tensors.pointers is None:
             return loss
         text = network.read(posts)
         loss = loss + looking.pointing * pointing(text, regions, posts.regions, tensors.pointers)
+        names = tensors.pointers.shares.to(text) @ text
+        loss = loss + looking.naming * naming(names, cast(Names, tensors.told), vectors)
         if tensors.gold is None:
             return loss
         return loss + looking.answers * self._loss(network.find(posts, text, regions), tensors.gold)
@@ -217,6 +221,6 @@ def told(codec: MQSPNCodec, post: Encoded) -> Told[Encoded]:
     pointing = pointers(post.example, post.offsets, places, post.pieces, post.boxes, codec.tokenizer)
     return Told(
         post,
-        Named([1 + region for region in named.regions], named.pieces),
-        [Pointer(pointer.places, [0.0, *pointer.regions]) for pointer in pointing],
+        Named([1 + region for region in named.numbers], named.pieces),
+        [pointer._replace(regions=[0.0, *pointer.regions]) for pointer in pointing],
     )

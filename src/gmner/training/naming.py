@@ -3,7 +3,8 @@
 A joint system learns to choose a region only through the choice itself, and from random weights learns the names by
 heart before it has seen what their regions look like. Here every candidate that covers a gold region is also asked for
 the words of that entity's expansion, among all that occur, by the system's own word vectors: so that a region and the
-words for it come to lie close together (as in `training.pointing`; Zeng et al. 2022).
+words for it come to lie close together (as in `training.pointing`; Zeng et al. 2022). So is every name in the sentence,
+which has to find what is told of it further on: the hop that pointing at regions alone hardly teaches.
 """
 
 from collections.abc import Sequence
@@ -27,10 +28,10 @@ T = TypeVar("T")
 
 
 class Named(NamedTuple):
-    """A post's candidate regions that have a name: their places among the candidates, and their sub-words."""
+    """What of a post is called something, candidate regions or texts that point, by its number, and the sub-words."""
 
-    regions: list[int]
-    pieces: list[list[int]]
+    numbers: list[int]
+    pieces: Sequence[Sequence[int]]
 
 
 class Told(NamedTuple, Generic[T]):
@@ -48,10 +49,10 @@ class Glance(NamedTuple, Generic[T]):
 
 
 class Names(NamedTuple):
-    """The named regions of a batch."""
+    """What is named in a batch: regions, or texts that point."""
 
     post: Int64[Tensor, " named"]
-    region: Int64[Tensor, " named"]
+    number: Int64[Tensor, " named"]
     called: Float[Tensor, "named words"]
     """Distributions over the sub-words that occur."""
 
@@ -71,7 +72,7 @@ def named_regions(example: Example, candidates: Sequence[Box], tokenizer: Any) -
 
 
 class Naming(nn.Module):
-    """The sub-words that regions are called by; their vectors are the system's own."""
+    """The sub-words that things are called by; their vectors are the system's own."""
 
     words: Int64[Tensor, " words"]
 
@@ -83,23 +84,23 @@ class Naming(nn.Module):
         self.register_buffer("words", torch.tensor(words, dtype=torch.long))
 
     def batch(self, posts: Sequence[Named]) -> Names:
-        """The named regions of some posts."""
-        rows = [(number, region) for number, post in enumerate(posts) for region in post.regions]
+        """What is named in some posts."""
+        rows = [(post, number) for post, named in enumerate(posts) for number in named.numbers]
         pieces = [[self.places[piece] for piece in called] for post in posts for called in post.pieces]
         where = torch.tensor(rows, dtype=torch.long).view(-1, 2)
         return Names(where[:, 0], where[:, 1], shares(pieces, len(self.places)))
 
     def forward(
         self,
-        regions: Float[Tensor, "posts regions width"],
+        states: Float[Tensor, "posts numbers width"],
         names: Names,
         vectors: Float[Tensor, "vocabulary width"],
     ) -> Float[Tensor, ""]:
-        """Cross-entropy of what the named regions are called; 0 without any."""
-        seen = regions[names.post, names.region].float()
-        with torch.autocast(regions.device.type, enabled=False):
-            likelihoods = F.linear(seen, vectors[self.words].float(), self.bias).log_softmax(-1)
-            return -(names.called * likelihoods).sum() / max(len(seen), 1)
+        """Cross-entropy of what the named states are called; 0 without any."""
+        named = states[names.post, names.number].float()
+        with torch.autocast(states.device.type, enabled=False):
+            likelihoods = F.linear(named, vectors[self.words].float(), self.bias).log_softmax(-1)
+            return -(names.called * likelihoods).sum() / max(len(named), 1)
 
 
 class Learner(nn.Module):
@@ -108,17 +109,28 @@ class Learner(nn.Module):
     def __init__(self, network: nn.Module, posts: Sequence[Told[Any]], *, width: int, looks: bool) -> None:
         super().__init__()
         self.network = network
-        self.naming = Naming([post.named for post in posts]) if looks else None
+        named = (some for post in posts for some in (post.named, described(post.pointers)))
+        self.naming = Naming(list(named)) if looks else None
         self.pointing = Pointing(width) if looks else None
 
     def names(self, batch: Sequence[Told[Any]]) -> Names | None:
         """What the candidates of a batch are called, if that is learned."""
         return None if self.naming is None else self.naming.batch([post.named for post in batch])
 
+    def told(self, batch: Sequence[Told[Any]]) -> Names | None:
+        """What is told of the texts of a batch that point, if that is learned."""
+        return None if self.naming is None else self.naming.batch([described(post.pointers) for post in batch])
+
+
+def described(pointers: Sequence[Pointer]) -> Named:
+    """The texts of which something is told."""
+    called = [(number, pointer.called) for number, pointer in enumerate(pointers) if pointer.called]
+    return Named([number for number, _ in called], [pieces for _, pieces in called])
+
 
 def glances(posts: Sequence[Told[T]], looking: Looking | None, generator: torch.Generator) -> list[Glance[T]]:
     """The batches of an epoch in which a joint system only looks: what the candidates of all posts are called."""
     if looking is None:
         return []
-    named = [post for post in posts if post.named.regions]
+    named = [post for post in posts if post.named.numbers]
     return [Glance(some) for _ in range(looking.passes) for some in shuffled(named, looking.pictures, generator)]

@@ -30,7 +30,8 @@ class Looking:
 
     Args:
         passes: over the pictures at the beginning of each epoch, in which only words are learned, region by region.
-        naming: weight of the words beside the loss of the answers.
+        naming: weight of the words beside the loss of the answers: what regions are called and, in joint systems, what
+            is told of names.
         pointing: weight of pointing beside it.
         pictures: of a batch of those passes.
         answers: weight of the answers beside them; with 0 a network learns to look only, and another training may begin
