@@ -408,6 +408,17 @@ def test_a_file_without_momentum_copy_gives_the_teacher_the_student(tmp_path: Pa
     assert torch.equal(teacher.classifier[0].weight, source.classifier[0].weight)
 
 
+def test_fine_tuning_goes_on_from_a_folder_of_another_picture_size(tmp_path: Path) -> None:
+    small = network(replace(CONFIG, vision=replace(CONFIG.vision, resolution=16)), 1)
+    weights.save(tmp_path / "small", small)
+    student = network(seed=3)
+    teacher = new_teacher(student)
+    weights.start_from(tmp_path / "small", student, teacher)
+    for model in (student, teacher):
+        assert torch.equal(model.vision.positions, resize_positions(small.vision.positions, 5))
+        assert torch.equal(model.classifier[2].weight, small.classifier[2].weight)
+
+
 # The predictor
 
 
