@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from gmner.batch.memory import keep_freed_memory
+from gmner.memory import keep_freed_memory
 
 
 class Child:

@@ -153,7 +153,7 @@ def predict(
         )
     else:
         from gmner.batch.files import predict_file
-        from gmner.batch.memory import keep_freed_memory
+        from gmner.memory import keep_freed_memory
 
         keep_freed_memory()
         processes = processes or (1 if openers else _PROCESSES)

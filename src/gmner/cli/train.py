@@ -36,6 +36,7 @@ def train(
     from gmner.config import to_dict
     from gmner.data import write_rows
     from gmner.errors import ConfigError
+    from gmner.memory import keep_freed_memory
     from gmner.report.card import Card, CardEpoch, card_scores, write_card
     from gmner.report.provenance import commit, data_version, fingerprint, machine
     from gmner.training.loop import finish
@@ -44,6 +45,7 @@ def train(
 
     revision = commit()  # before the training: files may change while it runs
     torch.set_num_threads(threads)
+    keep_freed_memory()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     plan = read_recipe(recipe, changes or ())
     if knowledge is not None and not plan.reads_knowledge:

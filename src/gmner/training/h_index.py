@@ -67,6 +67,8 @@ class HIndexTask(Task):
         """Posts to look at, then posts of similar length together, in random order (section 7: buckets by source
         length)."""
         looks = glances(self.posts, self.looking, generator)
+        if self.looking is not None and not self.looking.asks:
+            return list(looks)
         shuffled = shuffle(self.posts, generator)
         return [*looks, *alike(shuffled, batch_size, lambda one: len(one.post.pieces) // 8, generator, chunk=0)]
 

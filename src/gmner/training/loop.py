@@ -327,7 +327,7 @@ def _frozen_at_first(model: nn.Module, config: TrainingConfig) -> list[nn.Parame
 def new_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """The optimiser of what is trainable, with nothing in its memory."""
     groups = parameter_groups(model, config)
-    return torch.optim.AdamW(groups) if config.optimiser == "adamw" else UncorrectedAdamW(groups)
+    return torch.optim.AdamW(groups, fused=True) if config.optimiser == "adamw" else UncorrectedAdamW(groups)
 
 
 def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:

@@ -73,6 +73,8 @@ class MQSPNTask(Task):
     def batches(self, batch_size: int, generator: torch.Generator) -> list[Glance[Encoded] | list[Told[Encoded]]]:
         """Posts to look at, then all posts in random order, those of similar length together if they are told of."""
         looks = glances(self.posts, self.looking, generator)
+        if self.looking is not None and not self.looking.asks:
+            return list(looks)
         if self.looking is None:
             return [*looks, *shuffled(self.posts, batch_size, generator)]
         order = shuffle(self.posts, generator)

@@ -35,7 +35,7 @@ class Looking:
         pointing: weight of pointing beside it.
         pictures: of a batch of those passes.
         answers: weight of the answers beside them; with 0 a network learns to look only, and another training may begin
-            with it.
+            with it. A joint system without pointing and answers learns in the passes only.
         together: so many questions of one picture come in a batch together, where a picture has many: the fewer, the
             more pictures a step sees, and the more often each is looked at. 0 asks all at once, as joint
             systems always do.
@@ -50,6 +50,11 @@ class Looking:
     answers: float = 1.0
     pictures: int = 32
     together: int = 0
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything is learned beside the passes."""
+        return bool(self.pointing or self.answers)
 
     def __post_init__(self) -> None:
         for name, least in (

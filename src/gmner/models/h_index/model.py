@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from gmner.models.h_index.config import END, POINTERS, SEEN, HIndexConfig
 from gmner.nn import mimetic
-from gmner.nn.attention import Block, DecoderBlock, KeysValues
+from gmner.nn.attention import Block, DecoderBlock, KeysValues, MultiHeadAttention
 from gmner.nn.region_encoder import RegionEncoder
 from gmner.nn.regions import PLACE
 
@@ -110,12 +110,16 @@ class HIndex(nn.Module):
             nn.init.normal_(table.weight, std=config.width**-0.5)  # so that new scores are about 1 apart
 
     def begin(self) -> None:
-        """Let the encoder of new weights that nothing takes the place of begin as in `nn.mimetic`."""
-        places = self.encoder_positions
-        places.weight.data.copy_(mimetic.waves(places.num_embeddings, self.config.width, self.config.width**-0.5))
-        for block in cast(Iterable[Block], self.encoder):
-            mimetic.look_for_the_same(block.attention.query, block.attention.key, self.config.heads)
-            mimetic.copy_what_is_found(block.attention.value, block.attention.out)
+        """Let all attention of new weights that nothing takes the place of begin as in `nn.mimetic`.
+
+        So a token of the decoder finds the sub-word that it points at, and a label the sub-words before it.
+        """
+        for places in (self.encoder_positions, self.decoder_positions):
+            places.weight.data.copy_(mimetic.waves(places.num_embeddings, self.config.width, self.config.width**-0.5))
+        for part in self.modules():
+            if isinstance(part, MultiHeadAttention):
+                mimetic.look_for_the_same(part.query, part.key, self.config.heads)
+                mimetic.copy_what_is_found(part.value, part.out)
 
     @property
     def device(self) -> torch.device:

@@ -8,7 +8,7 @@ import pytest
 
 FAULTS = """
 import resource, sys
-from gmner.batch.memory import keep_freed_memory
+from gmner.memory import keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
 def pages():
