@@ -180,7 +180,7 @@ def _agree(generated: Generated, row: int, expected: Sequence[Any], *, released:
     if [(list(group.span), [group.type]) for group in groups] != [(span, kind) for span, (_, kind) in expected]:
         return False
     for group, (_, ([region], _)) in zip(groups, expected, strict=True):
-        scores = region_scores(generated, row, group.label, released=released)
+        scores = region_scores(generated, row, group.label, early=released)
         if tokens[group.label] != SEEN:
             same = region == len(scores)
         else:

@@ -218,7 +218,8 @@ class HIndexCodec:
         score = float(generated.probabilities[row, [*steps, type_step]].prod())
         if not self.config.grounded:
             return replace(entity, score=score)
-        chosen = int(region_scores(generated, row, group.label, released=self.config.released).argmax())
+        early = self.config.released or self.config.joint
+        chosen = int(region_scores(generated, row, group.label, early=early).argmax())
         seen = int(generated.tokens[row, group.label]) == SEEN and chosen < len(item.regions.boxes)
         return replace(
             entity,
@@ -228,12 +229,13 @@ class HIndexCodec:
         )
 
 
-def region_scores(generated: Generated, row: int, label: int, *, released: bool) -> Float[Tensor, " regions"]:
+def region_scores(generated: Generated, row: int, label: int, *, early: bool) -> Float[Tensor, " regions"]:
     """The scores of the regions for the entity whose `SEEN` or `UNSEEN` stands at `label` of the row's sequence.
 
-    Training teaches the region to the step that reads this token; released code reads it at the step before.
+    Training teaches the region to the step that reads this token, so that the step before is too `early`; released code
+    reads it there all the same, and a `joint` network learns it there.
     """
-    return generated.regions[row, label - 1 if released else label]
+    return generated.regions[row, label - 1 if early else label]
 
 
 def _pad(rows: Sequence[Sequence[int]], filler: int) -> Tensor:

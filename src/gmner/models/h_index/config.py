@@ -52,6 +52,10 @@ class HIndexConfig:
         normalise: divide a post's features by the norm of all of them together, of those that are not kept as well.
         grounded: generate `SEEN` or `UNSEEN` and a region for every entity. Off, the network is BARTMNER: words and
             types only (specs/evg_baselines.md, section 3).
+        joint: let `SEEN` stand for all regions together: its score rises by the logarithm of the summed exponentials
+            of theirs (over the root of the width), and the region is learned and chosen at the step that generates it.
+            As published, `SEEN` is scored like any token, and the region at the next step; from random weights that
+            hardly learns what is in the picture.
         reads: what is read behind the sentence, in this order. Nothing can be pointed at there.
         region_loss: how the distribution over regions is learned: its divergence from the overlaps of the regions with
             the gold boxes, or whether each overlaps, one by one.
@@ -86,6 +90,7 @@ class HIndexConfig:
     regions: int = 18
     normalise: bool = True
     grounded: bool = True
+    joint: bool = False
     reads: tuple[Extra, ...] = ()
     region_loss: RegionLoss = "kl"
     region_weight: float = 1.0

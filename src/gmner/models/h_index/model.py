@@ -3,6 +3,7 @@
 Sections are those of specs/hindex.md. The layers are BART's: norms behind each sub-layer, learned positions.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Final, NamedTuple, cast
 
@@ -209,10 +210,16 @@ class HIndex(nn.Module):
         regions = hidden @ encoded.marks.transpose(1, 2)
         if not self.config.released:
             regions = regions.masked_fill(~source.present[:, None], HIDDEN)
-        return Scores(torch.cat([start, hidden @ labels.T, pointed], -1), regions)
+        tokens = torch.cat([start, hidden @ labels.T, pointed], -1)
+        if self.config.joint:
+            regions = regions / math.sqrt(self.config.width)
+            anywhere = F.one_hot(torch.tensor(SEEN, device=self.device), tokens.shape[-1])
+            tokens = tokens + regions.float().logsumexp(-1, keepdim=True) * anywhere
+        return Scores(tokens, regions)
 
     def losses(self, source: Source, targets: Targets, encoded: Encoded | None = None) -> Losses:
-        """The losses of a batch (section 4); the region of an entity is learned at the step that reads `SEEN`.
+        """The losses of a batch (section 4); the region of an entity is learned at the step that reads `SEEN`, or, if
+        they are `joint`, at that which generates it.
 
         `encoded` is what `encode` makes of `source`, if it is at hand.
         """
@@ -220,7 +227,7 @@ class HIndex(nn.Module):
         scores = self.answer(source, given, self.encode(source) if encoded is None else encoded)
         scored = (given == END).cumsum(1) == 0
         tokens = F.cross_entropy(scores.tokens[scored].float(), expected[scored])
-        rows = given == SEEN
+        rows = (expected if self.config.joint else given) == SEEN
         present = source.present[:, None].expand_as(scores.regions)
         regions = self.region_loss(scores.regions[rows].float(), targets.shares, present[rows])
         return Losses(tokens, regions, tokens + self.config.region_weight * regions)
