@@ -17,7 +17,7 @@ from gmner.models.h_index.model import HIndex, Source, Targets
 from gmner.nn.encoders import load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, alike, shuffle
-from gmner.training.mentions import Pointers, Pointing, Sight, filled, pointers
+from gmner.training.mentions import Pointers, Pointing, filled, pointers
 from gmner.training.naming import Glance, Learner, Names, Naming, Told, glances, named_regions
 from gmner.training.pictures import open_picture
 from gmner.training.pointing import Looking
@@ -102,7 +102,6 @@ class HIndexTask(Task):
         loss = loss + looking.pointing * pointing(text, regions, source.present, tensors.pointers)
         names = tensors.pointers.shares.to(text) @ text
         loss = loss + looking.naming * naming(names, cast(Names, tensors.told), vectors)
-        loss = loss + looking.pointing * cast(Sight, self.model.sight)(text, tensors.pointers)
         if tensors.targets is None:
             return loss
         return loss + looking.answers * network.losses(source, tensors.targets, encoded).total

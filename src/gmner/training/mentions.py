@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gmner.data.expansions import told_lines
 from gmner.expression import EXPANSION_KEY
@@ -120,20 +119,6 @@ class Pointing(nn.Module):
         if not len(scores):
             return torch.zeros_like(asked).sum()  # a mean over nothing would be none
         return pointing_loss(scores, pointers.targets[pointers.present])
-
-
-class Sight(nn.Module):
-    """Whether what a text means is among the regions, from a state that has read both: a linear map."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.out = nn.Linear(width, 1)
-
-    def forward(self, text: Float[Tensor, "posts pieces width"], pointers: Pointers) -> Float[Tensor, ""]:
-        """Binary cross-entropy of what can be seen and what can not; 0 without any pointer."""
-        logits = self.out(pointers.shares.to(text) @ text)[..., 0].float()[pointers.present]
-        seen = pointers.targets[pointers.present].any(-1).to(logits)
-        return F.binary_cross_entropy_with_logits(logits, seen, reduction="sum") / max(len(logits), 1)
 
 
 def _pieces(line: str, tokenizer: Any) -> list[int]:

@@ -20,7 +20,7 @@ from gmner.nn.encoders import word_pieces
 from gmner.nn.regions import region_shares
 from gmner.tagging import split_words
 from gmner.training.loop import shuffled
-from gmner.training.mentions import Pointer, Pointing, Sight
+from gmner.training.mentions import Pointer, Pointing
 from gmner.training.pointing import Looking, shares
 from gmner.types import Box, Example
 
@@ -112,7 +112,6 @@ class Learner(nn.Module):
         named = (some for post in posts for some in (post.named, described(post.pointers)))
         self.naming = Naming(list(named)) if looks else None
         self.pointing = Pointing(width) if looks else None
-        self.sight = Sight(width) if looks else None
 
     def names(self, batch: Sequence[Told[Any]]) -> Names | None:
         """What the candidates of a batch are called, if that is learned."""
