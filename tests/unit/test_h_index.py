@@ -232,6 +232,12 @@ def test_absent_regions_are_never_chosen(joint: bool) -> None:
     assert not (generated.tokens[2] == SEEN).any()  # no candidate at all
 
 
+@pytest.mark.parametrize("other", [{"released": True}, {"grounded": False}])
+def test_joint_goes_with_regions_that_are_read_soundly(other: dict[str, bool]) -> None:
+    with pytest.raises(ConfigError, match="'joint'"):
+        HIndexConfig(joint=True, **other)
+
+
 def test_what_is_seen_stands_for_all_regions_that_are_present() -> None:
     network, reader = model(), codec()
     source = reader.batch(encode(reader, posts(), [1, 4, None, 3]))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from gmner.errors import ConfigError
 from gmner.types import EntityType
 
 START: Final = 0
@@ -68,6 +69,9 @@ class HIndexConfig:
             trained to say it, and absent regions can be chosen; tokens may follow each other in any order, up to a
             limit; an embedding of each label's words is overwritten with the label's. Otherwise what is present is
             read, the region is read where it is trained, and only sequences that mean something are generated.
+
+    Raises:
+        ConfigError: the released network, or one that grounds nothing, is to be `joint`.
     """
 
     tokenizer: str = "facebook/bart-base"
@@ -97,3 +101,12 @@ class HIndexConfig:
     length: int = 30
     length_factor: float = 0.6
     released: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together."""
+        if self.joint and (self.released or not self.grounded):
+            raise ConfigError(
+                "setting 'joint' for an H-Index that is as released, or that grounds nothing",
+                allowed="`joint` goes with `released` off and `grounded` on",
+                todo="change one of them",
+            )
