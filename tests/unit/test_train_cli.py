@@ -51,13 +51,14 @@ def test_a_data_set_without_a_split_is_told_in_a_sentence(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "gmner.cli.main"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "gmner.cli.main"]
     command = [sys.executable, *launch, *toy(tmp_path), "--set", "training.batch_size=2"]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert finished.returncode == 0, finished.stderr
     card = read_card(tmp_path / "run" / "card.json")
     assert [epoch.number for epoch in card.epochs] == [1]
-    assert finished.stdout.count("# toy") == 1  # one of the two writes and tells
+    assert finished.stderr.count("epoch 1: ") == 2  # each of the two took its half of the batches
+    assert finished.stdout.count("# toy") == 1  # and one of them writes and tells
     assert len(read_predictions(tmp_path / "run" / "test.jsonl")) == 1
 
 

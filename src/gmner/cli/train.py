@@ -28,9 +28,8 @@ def train(
 
     Example: gmner train recipes/lite-tagger.toml --data twitter_gmner_v2 --output runs/lite-tagger
 
-    Killed and started again, with the same recipe and data, it goes on after the last whole epoch. Several GPUs: the
-    same command as `accelerate launch -m gmner.cli.main train ...`; two processes without any:
-    `accelerate launch --cpu --num_processes 2 -m gmner.cli.main train ...`.
+    Killed and started again, with the same recipe and data, it goes on after the last whole epoch. Several GPUs, or
+    processor cores: the same command as `torchrun --nproc-per-node 2 -m gmner.cli.main train ...`.
     """
     import torch
 

@@ -1,6 +1,6 @@
 """The one training loop: a task says what a batch is, what it costs and how good the model is.
 
-Devices, several processes and mixed precision are `accelerate`'s: the same command runs under `accelerate launch`.
+Devices, several processes and mixed precision are `accelerate`'s: the same command runs under `torchrun`.
 """
 
 import logging
@@ -375,6 +375,7 @@ def _accelerator(config: TrainingConfig, *, partial: bool) -> "Accelerator":
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
     return Accelerator(
+        cpu=not torch.accelerator.is_available(),  # otherwise several processes without a GPU train apart
         mixed_precision="bf16" if config.bf16 else "no",
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)] if partial else None,
     )
