@@ -100,7 +100,7 @@ class HIndexTask(Task):
         encoded = network.encode(source, regions)
         text = encoded.states[:, regions.shape[1] :]
         loss = loss + looking.pointing * pointing(text, regions, source.present, tensors.pointers)
-        names = tensors.pointers.shares.to(text) @ text
+        names = tensors.pointers.states(text)
         loss = loss + looking.naming * naming(names, cast(Names, tensors.told), vectors)
         if tensors.targets is None:
             return loss

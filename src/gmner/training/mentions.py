@@ -45,6 +45,10 @@ class Pointers(NamedTuple):
     targets: Float[Tensor, "posts pointers regions"]
     present: Bool[Tensor, "posts pointers"]
 
+    def states(self, text: Float[Tensor, "posts pieces width"]) -> Float[Tensor, "posts pointers width"]:
+        """The mean of the states of each pointer's sub-words."""
+        return self.shares.to(text) @ text
+
 
 def pointers(
     example: Example,
@@ -63,11 +67,11 @@ def pointers(
     begins = 1 + max((place for word in words for place in word), default=0)
     lines: dict[int, tuple[list[int], Sequence[int]]] = {}
     for entity, text in told_lines(example):
-        line = _pieces(text, tokenizer)
+        line = pieces_of(text, tokenizer)
         found = next((at for at in range(begins, len(pieces)) if list(pieces[at : at + len(line)]) == line), None)
         if found is not None:
             begins = found + len(line)
-            lines[id(entity)] = list(range(found, begins)), _pieces(entity.extra[EXPANSION_KEY], tokenizer)
+            lines[id(entity)] = list(range(found, begins)), pieces_of(entity.extra[EXPANSION_KEY], tokenizer)
     named, told = [], []
     for entity in example.entities or ():
         shares = region_shares(entity.boxes, candidates).tolist()
@@ -113,7 +117,7 @@ class Pointing(nn.Module):
         pointers: Pointers,
     ) -> Float[Tensor, ""]:
         """Cross-entropy of the candidates that each pointer means, or of none; 0 without any."""
-        asked: Tensor = self.asked(pointers.shares.to(text) @ text)
+        asked: Tensor = self.asked(pointers.states(text))
         scores = (asked @ self.told(regions).transpose(1, 2)).float() / math.sqrt(text.shape[-1])
         scores = scores.masked_fill(~there[:, None], ABSENT)[pointers.present]
         if not len(scores):
@@ -121,7 +125,8 @@ class Pointing(nn.Module):
         return pointing_loss(scores, pointers.targets[pointers.present])
 
 
-def _pieces(line: str, tokenizer: Any) -> list[int]:
+def pieces_of(line: str, tokenizer: Any) -> list[int]:
+    """The sub-words of the words of a line."""
     words = [line[start:end] for start, end in split_words(line)]
     known = word_pieces(tokenizer, words)
     return [piece for word in words for piece in known[word]]

@@ -107,7 +107,7 @@ class MQSPNTask(Task):
             return loss
         text = network.read(posts)
         loss = loss + looking.pointing * pointing(text, regions, posts.regions, tensors.pointers)
-        names = tensors.pointers.shares.to(text) @ text
+        names = tensors.pointers.states(text)
         loss = loss + looking.naming * naming(names, cast(Names, tensors.told), vectors)
         if tensors.gold is None:
             return loss

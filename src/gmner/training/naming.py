@@ -16,11 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gmner.expression import expression_of
-from gmner.nn.encoders import word_pieces
 from gmner.nn.regions import region_shares
-from gmner.tagging import split_words
 from gmner.training.loop import shuffled
-from gmner.training.mentions import Pointer, Pointing
+from gmner.training.mentions import Pointer, Pointing, pieces_of
 from gmner.training.pointing import Looking, shares
 from gmner.types import Box, Example
 
@@ -63,11 +61,8 @@ def named_regions(example: Example, candidates: Sequence[Box], tokenizer: Any) -
     for entity in example.entities or ():
         covering = region_shares(entity.boxes, candidates).nonzero()[0].tolist()
         if covering:
-            text = expression_of(entity, "expansion")
-            words = [text[start:end] for start, end in split_words(text)]
-            known = word_pieces(tokenizer, words)
             regions += covering
-            pieces += [[piece for word in words for piece in known[word]]] * len(covering)
+            pieces += [pieces_of(expression_of(entity, "expansion"), tokenizer)] * len(covering)
     return Named(regions, pieces)
 
 

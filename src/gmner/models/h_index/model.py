@@ -213,8 +213,8 @@ class HIndex(nn.Module):
         tokens = torch.cat([start, hidden @ labels.T, pointed], -1)
         if self.config.joint:
             regions = regions / math.sqrt(self.config.width)
-            anywhere = F.one_hot(torch.tensor(SEEN, device=self.device), tokens.shape[-1])
-            tokens = tokens + regions.float().logsumexp(-1, keepdim=True) * anywhere
+            tokens = tokens.float()
+            tokens[..., SEEN] += regions.float().logsumexp(-1)
         return Scores(tokens, regions)
 
     def losses(self, source: Source, targets: Targets, encoded: Encoded | None = None) -> Losses:
