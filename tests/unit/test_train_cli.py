@@ -85,6 +85,32 @@ def test_a_run_leaves_weights_predictions_and_a_card(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_trained_model_is_scored_again_on_other_posts(tmp_path: Path) -> None:
+    command = toy(tmp_path)
+    assert CliRunner().invoke(app, command).exception is None
+    made = read_card(tmp_path / "run" / "card.json")
+    others = {"30": "Bob/B-PER sings/O in/O Rome/B-LOC", "31": "Ada/B-PER sings/O", "32": "nobody/O"}
+    other = write_gmner(tmp_path / "other", {"train": {}, "dev": {}, "test": others}, boxes={})
+
+    again = ["test", command[1], "--model", str(tmp_path / "run"), "--data"]
+    for data, folder in ((tmp_path / "toy", "same"), (other, "others")):
+        result = CliRunner().invoke(app, [*again, str(data), "--output", str(tmp_path / folder)])
+        assert result.exception is None, result.output
+    same, card = (read_card(tmp_path / folder / "card.json") for folder in ("same", "others"))
+    assert (same.scores, same.measures, same.version) == (made.scores, made.measures, made.version)
+    assert (tmp_path / "same" / "test.jsonl").read_bytes() == (tmp_path / "run" / "test.jsonl").read_bytes()
+    assert (card.seed, card.posts, card.data, card.epochs) == (7, 3, "other", ())
+    assert card.command == "gmner test toy.toml --model run --data other"
+    report = evaluate(read(other, "test"), read_predictions(tmp_path / "others" / "test.jsonl"), tasks=["mner"])
+    assert card.scores[0].f1 == pytest.approx(100 * report["mner"].f1, abs=1e-4)
+
+    refused = CliRunner().invoke(app, [*again, str(other), "--output", str(tmp_path / "others")])
+    assert "not empty" in str(refused.exception)
+    absent = ["test", command[1], "--model", str(tmp_path / "none"), "--data", str(other), "--output"]
+    assert isinstance(CliRunner().invoke(app, [*absent, str(tmp_path / "new")]).exception, CheckpointError)
+
+
+@pytest.mark.slow
 def test_a_run_whose_test_fails_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise DataError("test.txt", "a bad post", allowed="none", todo="mend it")

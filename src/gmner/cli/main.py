@@ -18,6 +18,7 @@ from gmner.cli import (
     segment,
     serve,
     show,
+    test,
     train,
     verify,
     weights,
@@ -40,6 +41,7 @@ app.command("show")(show.show)
 app.command("serve")(serve.serve)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
+app.command("test")(test.test)
 app.command("weights")(weights.weights)
 app.command("card")(card.card)
 app.command("results")(results.results)

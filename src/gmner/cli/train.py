@@ -3,12 +3,9 @@
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from gmner.types import Example
 
 
 def train(
@@ -33,12 +30,11 @@ def train(
     """
     import torch
 
+    from gmner.cli.tested import leave_card, read_split, refuse_knowledge, score_test
     from gmner.config import to_dict
-    from gmner.data import write_rows
-    from gmner.errors import ConfigError
     from gmner.memory import keep_freed_memory
-    from gmner.report.card import Card, CardEpoch, card_scores, write_card
-    from gmner.report.provenance import commit, data_version, fingerprint, machine
+    from gmner.report.card import Card, CardEpoch
+    from gmner.report.provenance import commit, fingerprint
     from gmner.training.loop import finish
     from gmner.training.loop import train as run
     from gmner.training.recipes import read_recipe
@@ -48,13 +44,8 @@ def train(
     keep_freed_memory()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     plan = read_recipe(recipe, changes or ())
-    if knowledge is not None and not plan.reads_knowledge:
-        raise ConfigError(
-            f"--knowledge {knowledge} for a recipe that reads none",
-            allowed="only a model that reads knowledge is trained with it",
-            todo="drop --knowledge, or choose another recipe",
-        )
-    train_split, dev, test = (_read(data, split, images, knowledge) for split in ("train", "dev", "test"))
+    refuse_knowledge(plan, knowledge)
+    train_split, dev, test = (read_split(data, split, images, knowledge) for split in ("train", "dev", "test"))
     task = plan.prepare(train_split, dev)
     about = {
         "recipe": to_dict(plan),
@@ -67,9 +58,6 @@ def train(
     if not PartialState().is_main_process:
         return  # of several processes all hold the same weights, and one writes them
     task.save(output)
-    tested = plan.test(output, test)  # what is scored is what was written
-    write_rows(output / "test.jsonl", tested.predictions)
-    found = data_version(test, data.name)
     card = Card(
         system=recipe.stem,
         about=plan.about,
@@ -79,45 +67,9 @@ def train(
         command=" ".join(["gmner train", recipe.name, *(f"--set {change}" for change in changes or ())]),
         commit=revision,
         seed=plan.training.seed,
-        data=found.name,
-        version=found.version,
-        split="test",
-        posts=len(test),
-        machine=machine(),
         seconds=sum(epoch.seconds for epoch in history),
-        scores=card_scores(test, tested.predictions, tested.tasks) if tested.tasks else (),
-        measures={name: round(value, 4) for name, value in tested.measures.items()},
         epochs=tuple(CardEpoch(epoch.number, epoch.loss, epoch.seconds, epoch.scores) for epoch in history),
+        **score_test(plan, output, test, data.name, output),  # what is scored is what was written
     )
-    write_card(output / "card.json", card)
-    (output / "README.md").write_text(card.markdown(), encoding="utf-8")
+    leave_card(card, output)
     finish(output)
-    typer.echo(card.markdown())
-
-
-def _read(data: Path, split: str, images: Path | None, knowledge: Path | None) -> "list[Example]":
-    from gmner.cli.data import tell
-    from gmner.data import read, with_knowledge
-    from gmner.data.splits import split_files
-    from gmner.errors import DataError
-
-    examples = read(data, split, images)
-    if not examples:
-        raise DataError(
-            str(data),
-            f"no posts in the split {split!r}",
-            allowed="a data set to train on has train, dev and test posts",
-            todo="give a folder or file that has all three",
-        )
-    if knowledge is not None:
-        files = split_files(knowledge)
-        if split not in files:
-            raise DataError(
-                str(knowledge),
-                f"no file for the split {split!r}",
-                allowed="knowledge is a folder with train.txt, dev.txt (or valid.txt) and test.txt",
-                todo="give such a folder",
-            )
-        examples, report = with_knowledge(examples, files[split])
-        tell(report)
-    return examples
