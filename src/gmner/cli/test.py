@@ -5,20 +5,18 @@ from typing import Annotated
 
 import typer
 
+from gmner.cli.tested import Images, Knowledge, Threads, leave_card, read_split, refuse_knowledge, score_test
+
 
 def test(
     recipe: Annotated[Path, typer.Argument(help="The TOML file that the model was trained by.")],
     model: Annotated[Path, typer.Option(help="The folder that the training, or `gmner weights`, has written.")],
     data: Annotated[Path, typer.Option(help="The data set's folder.")],
     output: Annotated[Path, typer.Option(help="The folder for predictions and card; new or empty.")],
-    images: Annotated[
-        Path | None, typer.Option(help="The folder of the pictures, <image id>.jpg, if posts don't name their own.")
-    ] = None,
-    knowledge: Annotated[
-        Path | None, typer.Option(help="A folder of knowledge files, for recipes whose model reads knowledge.")
-    ] = None,
+    images: Images = None,
+    knowledge: Knowledge = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="As the model was trained: form=plain.")] = None,
-    threads: Annotated[int, typer.Option(help="Processor threads to use.", min=1)] = 1,
+    threads: Threads = 1,
 ) -> None:
     """Score a trained model on the test split, as `gmner train` does at its end; nothing is trained.
 
@@ -32,12 +30,12 @@ def test(
 
     import torch
 
-    from gmner.cli.tested import leave_card, read_split, refuse_knowledge, score_test
     from gmner.errors import DataError
     from gmner.report.card import Card, read_card
     from gmner.report.provenance import commit
     from gmner.training.recipes import read_recipe
 
+    revision = commit()  # before the scoring: files may change while it runs
     torch.set_num_threads(threads)
     plan = read_recipe(recipe, changes or ())
     refuse_knowledge(plan, knowledge)
@@ -52,7 +50,7 @@ def test(
     scored |= {
         "inputs": f"knowledge {knowledge.name}" if knowledge else "",
         "command": " ".join(["gmner test", recipe.name, f"--model {model.name} --data {data.name}", *settings]),
-        "commit": commit(),
+        "commit": revision,
         "seconds": taken,
         "epochs": (),
     }
@@ -62,3 +60,4 @@ def test(
     else:  # published weights, which this project has not trained
         card = Card(recipe.stem, about=plan.about, recipe=recipe.name, changes=tuple(changes or ()), **scored)
     leave_card(card, output)
+    typer.echo(card.markdown())

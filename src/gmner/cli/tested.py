@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from gmner.report.card import Card
     from gmner.training.recipe import Recipe
     from gmner.types import Example
+
+# Options of both commands.
+Images = Annotated[
+    Path | None, typer.Option(help="The folder of the pictures, <image id>.jpg, if posts don't name their own.")
+]
+Knowledge = Annotated[
+    Path | None, typer.Option(help="A folder of knowledge files, for recipes whose model reads knowledge.")
+]
+Threads = Annotated[int, typer.Option(help="Processor threads to use.", min=1)]
 
 
 def read_split(data: Path, split: str, images: Path | None, knowledge: Path | None) -> "list[Example]":
@@ -82,10 +91,8 @@ def score_test(plan: "Recipe", model: Path, posts: "Sequence[Example]", data: st
 
 
 def leave_card(card: "Card", output: Path) -> None:
-    """Write the card into the folder, also as a page, and print that."""
+    """Write the card into the folder, also as a page."""
     from gmner.report.card import write_card
 
     write_card(output / "card.json", card)
-    page = card.markdown()
-    (output / "README.md").write_text(page, encoding="utf-8")
-    typer.echo(page)
+    (output / "README.md").write_text(card.markdown(), encoding="utf-8")

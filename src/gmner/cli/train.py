@@ -7,19 +7,17 @@ from typing import Annotated
 
 import typer
 
+from gmner.cli.tested import Images, Knowledge, Threads, leave_card, read_split, refuse_knowledge, score_test
+
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A TOML file, such as those in recipes/.")],
     data: Annotated[Path, typer.Option(help="The data set's folder.")],
     output: Annotated[Path, typer.Option(help="The folder that the model is written to.")],
-    images: Annotated[
-        Path | None, typer.Option(help="The folder of the pictures, <image id>.jpg, if posts don't name their own.")
-    ] = None,
-    knowledge: Annotated[
-        Path | None, typer.Option(help="A folder of knowledge files, for recipes whose model reads knowledge.")
-    ] = None,
+    images: Images = None,
+    knowledge: Knowledge = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="Change a setting: training.seed=1.")] = None,
-    threads: Annotated[int, typer.Option(help="Processor threads to use.", min=1)] = 1,
+    threads: Threads = 1,
 ) -> None:
     """Train a model: the train split teaches, dev chooses the epoch, test is predicted and scored once at the end.
 
@@ -30,7 +28,6 @@ def train(
     """
     import torch
 
-    from gmner.cli.tested import leave_card, read_split, refuse_knowledge, score_test
     from gmner.config import to_dict
     from gmner.memory import keep_freed_memory
     from gmner.report.card import Card, CardEpoch
@@ -73,3 +70,4 @@ def train(
     )
     leave_card(card, output)
     finish(output)
+    typer.echo(card.markdown())

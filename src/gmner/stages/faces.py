@@ -60,7 +60,7 @@ class Faces:
         faces: list[Candidate] = []
         with _ONE_AT_A_TIME:
             proposer, judge = _cascades()
-            for box, hits in _search(proposer, grey, 1.2, 1, (self.settings.smallest, max(size))):
+            for box, hits in _search(proposer, grey, 1.2, (self.settings.smallest, max(size))):
                 confirmed = _look_again(judge, grey, box)
                 if confirmed and hits + confirmed >= self.settings.agreement and _part(skin, box) >= self.settings.skin:
                     faces.append(Candidate(box, FACE, 1 - 0.5 ** ((hits + confirmed) / self.settings.agreement)))
@@ -89,11 +89,11 @@ def _cascades() -> "tuple[cv2.CascadeClassifier, cv2.CascadeClassifier]":
 
 
 def _search(
-    cascade: "cv2.CascadeClassifier", grey: UInt8[np.ndarray, "h w"], step: float, hits: int, sides: tuple[int, int]
+    cascade: "cv2.CascadeClassifier", grey: UInt8[np.ndarray, "h w"], step: float, sides: tuple[int, int]
 ) -> list[tuple[Box, int]]:
-    """The faces with sides within `sides` that the cascade finds, and how many hits each has (at least `hits`)."""
+    """The faces with sides within `sides` that the cascade finds, and how many hits each has."""
     low, high = sides
-    found, counts = cascade.detectMultiScale2(grey, step, hits, minSize=(low, low), maxSize=(high, high))
+    found, counts = cascade.detectMultiScale2(grey, step, 1, minSize=(low, low), maxSize=(high, high))
     return [
         (Box(x, y, x + w, y + h), int(count))
         for (x, y, w, h), count in zip(np.asarray(found, dtype=float).reshape(-1, 4).tolist(), counts, strict=True)
@@ -108,7 +108,7 @@ def _look_again(judge: "cv2.CascadeClassifier", grey: UInt8[np.ndarray, "h w"], 
     left, top = max(0, int(box.x1 - margin)), max(0, int(box.y1 - margin))
     crop = grey[top : int(box.y2 + margin), left : int(box.x2 + margin)]
     crop = cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    found = _search(judge, crop, 1.1, 1, (int(0.65 * _UNIT), int(1.5 * _UNIT)))
+    found = _search(judge, crop, 1.1, (int(0.65 * _UNIT), int(1.5 * _UNIT)))
     x, y = (box.x1 - left) * scale, (box.y1 - top) * scale
     overlaps = box_iou([Box(x, y, x + _UNIT, y + _UNIT)], [other for other, _ in found])[0]
     return max((hits for (_, hits), overlap in zip(found, overlaps, strict=True) if overlap > 0.35), default=0)
