@@ -84,12 +84,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path: Pat
     assert not torch.equal(results[0], results[2])
 
 
-@pytest.mark.parametrize("killed_after", [1, 2, 3])
+@pytest.mark.parametrize("killed_after, optimiser", [(1, "adamw"), (2, "adamw"), (3, "adamw"), (2, "muon")])
 def test_a_killed_run_goes_on_to_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: int, optimiser: Any
 ) -> None:
+    config = replace(CONFIG, optimiser=optimiser)
     whole = Line()
-    history = train(whole, CONFIG, tmp_path / "whole")
+    history = train(whole, config, tmp_path / "whole")
 
     class KilledError(Exception):
         pass
@@ -104,10 +105,10 @@ def test_a_killed_run_goes_on_to_the_same_weights(
 
     monkeypatch.setattr(killed, "evaluate", evaluate_or_die)
     with pytest.raises(KilledError):
-        train(killed, CONFIG, tmp_path / "killed")
+        train(killed, config, tmp_path / "killed")
     torch.manual_seed(99)  # another process would not have our generator's state either
     again = Line()
-    resumed = train(again, CONFIG, tmp_path / "killed")
+    resumed = train(again, config, tmp_path / "killed")
     assert torch.equal(weights(again), weights(whole))
     assert [epoch.scores for epoch in resumed] == [epoch.scores for epoch in history]
     assert len(again.seen) == 6 * (4 - killed_after)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from gmner.checkpoint import read_tensors
 from gmner.errors import CheckpointError, ConfigError, MissingPackageError
 from gmner.progress import progress_bar
+from gmner.training.muon import Muon
 from gmner.training.uncorrected import UncorrectedAdamW, delayed
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class TrainingConfig:
         accumulate: forward passes of one step.
         lr: learning rate of the parameters that `lr_groups` does not name.
         lr_groups: learning rates by prefix of the parameter's name in the model; the longest that fits counts.
-        optimiser: AdamW, or as BERT's first code had it, without bias correction (`training/uncorrected.py`).
+        optimiser: AdamW; as BERT's first code had it, without bias correction (`training/uncorrected.py`); or Muon,
+            for networks from random weights (`training/muon.py`).
         weight_decay: AdamW's, for matrices; vectors (biases, norms) have none.
         decayed_vectors: patterns (`*.norm.weight`) of names of vectors that are decayed too.
         warmup: share of the steps in which the rate rises from 0.
@@ -67,7 +69,7 @@ class TrainingConfig:
     accumulate: int = 1
     lr: float = 1e-4
     lr_groups: dict[str, float] = field(default_factory=dict)
-    optimiser: Literal["adamw", "uncorrected"] = "adamw"
+    optimiser: Literal["adamw", "uncorrected", "muon"] = "adamw"
     weight_decay: float = 0.01
     decayed_vectors: tuple[str, ...] = ()
     warmup: float = 0.1
@@ -327,20 +329,32 @@ def _frozen_at_first(model: nn.Module, config: TrainingConfig) -> list[nn.Parame
 def new_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """The optimiser of what is trainable, with nothing in its memory."""
     groups = parameter_groups(model, config)
-    return torch.optim.AdamW(groups, fused=True) if config.optimiser == "adamw" else UncorrectedAdamW(groups)
+    match config.optimiser:
+        case "adamw":
+            return torch.optim.AdamW(groups, fused=True)
+        case "uncorrected":
+            return UncorrectedAdamW(groups)
+        case "muon":
+            return Muon(groups, fused=True)
 
 
 def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
-    """The trainable parameters, by learning rate and weight decay."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    """The trainable parameters, by learning rate, weight decay and, for Muon, whether they are linear layers'
+    matrices."""
+    linear = {id(part.weight) for part in model.modules() if isinstance(part, nn.Linear)}
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         prefixes = [prefix for prefix in config.lr_groups if name.startswith(prefix)]
         lr = config.lr_groups[max(prefixes, key=len)] if prefixes else config.lr
         decayed = parameter.ndim > 1 or any(fnmatchcase(name, pattern) for pattern in config.decayed_vectors)
-        groups.setdefault((lr, config.weight_decay if decayed else 0.0), []).append(parameter)
-    return [{"params": found, "lr": lr, "weight_decay": decay} for (lr, decay), found in groups.items()]
+        orthogonal = config.optimiser == "muon" and id(parameter) in linear
+        groups.setdefault((lr, config.weight_decay if decayed else 0.0, orthogonal), []).append(parameter)
+    return [
+        {"params": found, "lr": lr, "weight_decay": decay, "orthogonal": orthogonal}
+        for (lr, decay, orthogonal), found in groups.items()
+    ]
 
 
 def new_schedule(
