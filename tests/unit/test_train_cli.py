@@ -50,9 +50,11 @@ def test_a_data_set_without_a_split_is_told_in_a_sentence(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("apart", [0, 2])
+def test_two_processes_train_as_one(tmp_path: Path, apart: int) -> None:
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "gmner.cli.main"]
-    command = [sys.executable, *launch, *toy(tmp_path), "--set", "training.batch_size=2"]
+    command = [sys.executable, *launch, *toy(tmp_path)]
+    command += ["--set", "training.batch_size=2", "--set", f"training.apart={apart}"]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert finished.returncode == 0, finished.stderr
     card = read_card(tmp_path / "run" / "card.json")

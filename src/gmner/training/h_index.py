@@ -22,8 +22,9 @@ from gmner.training.naming import Glance, Learner, Names, Naming, Told, glances,
 from gmner.training.pictures import open_picture
 from gmner.training.pointing import Looking
 from gmner.training.predictions import f1_scores, predict
+from gmner.training.processes import divided
 from gmner.training.recipe import Tested
-from gmner.training.regions import with_regions
+from gmner.training.regions import Regional, with_regions
 from gmner.types import Example
 
 
@@ -170,15 +171,14 @@ class HIndexRecipe:
 
     def _encode(self, codec: HIndexCodec, examples: Sequence[Example]) -> Sequence[Encoded]:
         """Every post as numbers; pictures are opened one by one, and only what is seen of them is kept."""
-        told = with_expansions(examples) if self.expansions else examples
+        posts = with_expansions(examples) if self.expansions else examples
         crop, looks = codec.config.crop, codec.config.crop or codec.config.places
-        return telling_left_out(
-            [
-                item
-                for post, features in with_regions(told, self.candidates, features=not crop)
-                for item in codec.encode([post], [open_picture(post) if looks else None], [features])
-            ]
-        )
+
+        def encode(post: Regional) -> Encoded:
+            picture = open_picture(post.example) if looks else None
+            return codec.encode([post.example], [picture], [post.features])[0]
+
+        return telling_left_out(divided(with_regions(posts, self.candidates, features=not crop), encode))
 
 
 def told(codec: HIndexCodec, post: Encoded) -> Told[Encoded]:

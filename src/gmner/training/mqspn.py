@@ -25,8 +25,9 @@ from gmner.training.naming import Glance, Learner, Named, Names, Naming, Told, g
 from gmner.training.pictures import open_picture
 from gmner.training.pointing import Looking
 from gmner.training.predictions import f1_scores, predict
+from gmner.training.processes import divided
 from gmner.training.recipe import Tested
-from gmner.training.regions import with_regions
+from gmner.training.regions import Regional, with_regions
 from gmner.types import Example
 
 TASKS = ("gmner", "mner", "eeg")
@@ -203,14 +204,12 @@ class MQSPNRecipe:
 
     def _encode(self, codec: MQSPNCodec, examples: Sequence[Example]) -> Sequence[Encoded]:
         """Every post as numbers; pictures are opened one by one, and only their crops are kept."""
-        told = with_expansions(examples) if self.expansions else examples
-        return telling_left_out(
-            [
-                item
-                for post, features in with_regions(told, self.candidates, features=codec.reads_features)
-                for item in codec.encode([post], [open_picture(post)], [features])
-            ]
-        )
+        posts = with_expansions(examples) if self.expansions else examples
+
+        def encode(post: Regional) -> Encoded:
+            return codec.encode([post.example], [open_picture(post.example)], [post.features])[0]
+
+        return telling_left_out(divided(with_regions(posts, self.candidates, features=codec.reads_features), encode))
 
 
 def told(codec: MQSPNCodec, post: Encoded) -> Told[Encoded]:

@@ -1,0 +1,22 @@
+"""Work before a training that its processes divide among them."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def divided(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
+    """`work` of every item, in their order. Of several processes (`torchrun`) each does a part, and all have all."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return [work(item) for item in items]
+    import torch
+    from accelerate import PartialState
+    from accelerate.utils import gather_object
+
+    state = PartialState(cpu=not torch.accelerator.is_available())
+    count = state.num_processes
+    parts: list[list[R]] = gather_object([[work(item) for item in items[state.process_index :: count]]])
+    return [parts[number % count][number // count] for number in range(len(items))]
