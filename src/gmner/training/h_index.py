@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
@@ -162,23 +163,27 @@ class HIndexRecipe:
         else:
             weights.begin_with_bart(model, self.start)
         codec = HIndexCodec(self.model, load_tokenizer(self.model.tokenizer))
-        return HIndexTask(model, codec, self._encode(codec, train), self._encode(codec, dev), self.looking)
+        posts, dev_posts = (
+            telling_left_out(divided(self._regional(codec, split), partial(encode, codec))) for split in (train, dev)
+        )
+        return HIndexTask(model, codec, posts, dev_posts, self.looking)
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """The joint task on the test split, and its parts."""
         model, codec = weights.load(folder)
-        return Tested(predict(model, codec, self._encode(codec, test)), tasks_of(codec.config), {})
+        encoded = telling_left_out([encode(codec, post) for post in self._regional(codec, test)])
+        return Tested(predict(model, codec, encoded), tasks_of(codec.config), {})
 
-    def _encode(self, codec: HIndexCodec, examples: Sequence[Example]) -> Sequence[Encoded]:
-        """Every post as numbers; pictures are opened one by one, and only what is seen of them is kept."""
+    def _regional(self, codec: HIndexCodec, examples: Sequence[Example]) -> list[Regional]:
+        """Every post as the model reads it, with its candidates."""
         posts = with_expansions(examples) if self.expansions else examples
-        crop, looks = codec.config.crop, codec.config.crop or codec.config.places
+        return with_regions(posts, self.candidates, features=not codec.config.crop)
 
-        def encode(post: Regional) -> Encoded:
-            picture = open_picture(post.example) if looks else None
-            return codec.encode([post.example], [picture], [post.features])[0]
 
-        return telling_left_out(divided(with_regions(posts, self.candidates, features=not crop), encode))
+def encode(codec: HIndexCodec, post: Regional) -> Encoded:
+    """A post as numbers; of its picture only what is seen is kept."""
+    looks = codec.config.crop or codec.config.places
+    return codec.encode([post.example], [open_picture(post.example) if looks else None], [post.features])[0]
 
 
 def told(codec: HIndexCodec, post: Encoded) -> Told[Encoded]:

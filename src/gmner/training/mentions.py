@@ -8,6 +8,7 @@ step of the way has a loss of its own (as `training.pointing` has for models tha
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -127,6 +128,10 @@ class Pointing(nn.Module):
 
 def pieces_of(line: str, tokenizer: Any) -> list[int]:
     """The sub-words of the words of a line."""
-    words = [line[start:end] for start, end in split_words(line)]
-    known = word_pieces(tokenizer, words)
-    return [piece for word in words for piece in known[word]]
+    return [piece for start, end in split_words(line) for piece in _pieces_of_word(line[start:end], tokenizer)]
+
+
+@lru_cache(maxsize=100_000)
+def _pieces_of_word(word: str, tokenizer: Any) -> list[int]:
+    """Remembered, as what is told of a data set has few words, which come often."""
+    return word_pieces(tokenizer, [word])[word]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
@@ -191,25 +192,29 @@ class MQSPNRecipe:
         model, codec = weights.build(config, load_tokenizer(config.encoder), given.encoder if given else encoder, clip)
         if given is not None and isinstance(model, MQSPN):
             weights.begin_with(model, given)
-        posts = self._encode(codec, train)
+        posts, dev_posts = (
+            telling_left_out(divided(self._regional(codec, split), partial(encode, codec))) for split in (train, dev)
+        )
         if self.looking is None or self.looking.answers:
             for post in posts:
                 codec.items(post)  # too many entities are told before the training begins
-        return MQSPNTask(model, codec, posts, self._encode(codec, dev), self.criterion, self.looking)
+        return MQSPNTask(model, codec, posts, dev_posts, self.criterion, self.looking)
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """GMNER, MNER and EEG on the test split."""
         model, codec = weights.load(folder)
-        return Tested(predict(model, codec, self._encode(codec, test)), TASKS, {})
+        encoded = telling_left_out([encode(codec, post) for post in self._regional(codec, test)])
+        return Tested(predict(model, codec, encoded), TASKS, {})
 
-    def _encode(self, codec: MQSPNCodec, examples: Sequence[Example]) -> Sequence[Encoded]:
-        """Every post as numbers; pictures are opened one by one, and only their crops are kept."""
+    def _regional(self, codec: MQSPNCodec, examples: Sequence[Example]) -> list[Regional]:
+        """Every post as the model reads it, with its candidates."""
         posts = with_expansions(examples) if self.expansions else examples
+        return with_regions(posts, self.candidates, features=codec.reads_features)
 
-        def encode(post: Regional) -> Encoded:
-            return codec.encode([post.example], [open_picture(post.example)], [post.features])[0]
 
-        return telling_left_out(divided(with_regions(posts, self.candidates, features=codec.reads_features), encode))
+def encode(codec: MQSPNCodec, post: Regional) -> Encoded:
+    """A post as numbers; of its picture only the crops are kept."""
+    return codec.encode([post.example], [open_picture(post.example)], [post.features])[0]
 
 
 def told(codec: MQSPNCodec, post: Encoded) -> Told[Encoded]:
