@@ -49,19 +49,34 @@ def test_a_data_set_without_a_split_is_told_in_a_sentence(tmp_path: Path) -> Non
     assert "no posts in the split 'dev'" in str(result.exception)
 
 
+def in_two_processes(command: list[str]) -> subprocess.CompletedProcess[str]:
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "gmner.cli.main"]
+    whole = [sys.executable, *launch, *command]
+    finished = subprocess.run(whole, capture_output=True, text=True, timeout=300, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return finished
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("apart", [0, 2])
 def test_two_processes_train_as_one(tmp_path: Path, apart: int) -> None:
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "gmner.cli.main"]
-    command = [sys.executable, *launch, *toy(tmp_path)]
-    command += ["--set", "training.batch_size=2", "--set", f"training.apart={apart}"]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert finished.returncode == 0, finished.stderr
+    changes = ["--set", "training.batch_size=2", "--set", f"training.apart={apart}"]
+    finished = in_two_processes([*toy(tmp_path), *changes])
     card = read_card(tmp_path / "run" / "card.json")
     assert [epoch.number for epoch in card.epochs] == [1]
     assert finished.stderr.count("epoch 1: ") == 2  # each of the two took its half of the batches
     assert finished.stdout.count("# toy") == 1  # and one of them writes and tells
     assert len(read_predictions(tmp_path / "run" / "test.jsonl")) == 1
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_pictures_of_a_joint_system(tmp_path: Path) -> None:
+    sizes = ["--train", "5", "--dev", "2", "--test", "2", "--processes", "1"]
+    assert CliRunner().invoke(app, ["data", "draw", str(tmp_path / "drawn"), *sizes]).exception is None
+    recipe = str(Path(__file__).parents[2] / "recipes" / "h-index-drawn-looking.toml")
+    command = ["train", recipe, "--data", str(tmp_path / "drawn"), "--output", str(tmp_path / "run")]
+    in_two_processes([*command, "--set", "training.batch_size=2"])
+    assert len(read_predictions(tmp_path / "run" / "test.jsonl")) == 2
 
 
 @pytest.mark.slow
@@ -110,6 +125,7 @@ def test_a_trained_model_is_scored_again_on_other_posts(tmp_path: Path) -> None:
     assert "not empty" in str(refused.exception)
     absent = ["test", command[1], "--model", str(tmp_path / "none"), "--data", str(other), "--output"]
     assert isinstance(CliRunner().invoke(app, [*absent, str(tmp_path / "new")]).exception, CheckpointError)
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.slow

@@ -42,7 +42,6 @@ def test(
     if output.exists() and any(output.iterdir()):
         raise DataError(str(output), "the folder is not empty", allowed="nothing is overwritten", todo="choose another")
     posts = read_split(data, "test", images, knowledge)
-    output.mkdir(parents=True, exist_ok=True)
     begun = time.perf_counter()
     scored = score_test(plan, model, posts, data.name, output)
     taken = time.perf_counter() - begun

@@ -77,6 +77,7 @@ def score_test(plan: "Recipe", model: Path, posts: "Sequence[Example]", data: st
     from gmner.report.provenance import data_version, machine
 
     tested = plan.test(model, posts)
+    output.mkdir(parents=True, exist_ok=True)
     write_rows(output / "test.jsonl", tested.predictions)
     found = data_version(posts, data)
     return {
