@@ -58,10 +58,8 @@ def in_two_processes(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("apart", [0, 2])
-def test_two_processes_train_as_one(tmp_path: Path, apart: int) -> None:
-    changes = ["--set", "training.batch_size=2", "--set", f"training.apart={apart}"]
-    finished = in_two_processes([*toy(tmp_path), *changes])
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    finished = in_two_processes([*toy(tmp_path), "--set", "training.batch_size=2"])
     card = read_card(tmp_path / "run" / "card.json")
     assert [epoch.number for epoch in card.epochs] == [1]
     assert finished.stderr.count("epoch 1: ") == 2  # each of the two took its half of the batches

@@ -46,8 +46,6 @@ class TrainingConfig:
         epochs: passes over the training data.
         batch_size: samples of one forward pass (of each process, if there are several).
         accumulate: forward passes of one step.
-        apart: steps that each of several processes takes alone before all go on with the mean of their weights
-            (Stich 2019, local SGD), which costs them less than to exchange gradients at every step, as with 0.
         lr: learning rate of the parameters that `lr_groups` does not name.
         lr_groups: learning rates by prefix of the parameter's name in the model; the longest that fits counts.
         optimiser: AdamW; as BERT's first code had it, without bias correction (`training/uncorrected.py`); or Muon,
@@ -69,7 +67,6 @@ class TrainingConfig:
     epochs: int = 5
     batch_size: int = 32
     accumulate: int = 1
-    apart: int = 0
     lr: float = 1e-4
     lr_groups: dict[str, float] = field(default_factory=dict)
     optimiser: Literal["adamw", "uncorrected", "muon"] = "adamw"
@@ -95,7 +92,6 @@ class TrainingConfig:
             "epochs": 1,
             "batch_size": 1,
             "accumulate": 1,
-            "apart": 0,
             "weight_decay": 0,
             "warmup": 0,
             "first_epochs": 0,
@@ -284,33 +280,30 @@ def _epoch(
     number: int,
 ) -> float:
     """Take one epoch's steps; the mean loss of this process's batches."""
-    from accelerate.local_sgd import LocalSGD
     from accelerate.utils import send_to_device
 
     total = 0.0
-    with LocalSGD(accelerator, wrapped, config.apart, enabled=bool(config.apart)) as alone:
-        for index, batch in enumerate(batches):
-            whole = (index + 1) % config.accumulate == 0 or index + 1 == len(batches)
-            tensors = send_to_device(task.collate(batch), accelerator.device)
-            with nullcontext() if whole else accelerator.no_sync(wrapped), accelerator.autocast():
-                loss = wrapped(tensors)
-                accelerator.backward(loss / config.accumulate)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise ConfigError(
-                    f"the loss of epoch {number} became {value}",
-                    allowed="training needs a finite loss",
-                    todo="lower the learning rates or switch bf16 off",
-                )
-            total += value
-            log.batch(value, float(schedule.get_last_lr()[0]))
-            if whole:
-                if config.clip:
-                    accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
-                optimiser.step()
-                schedule.step()
-                optimiser.zero_grad()
-                alone.step()
+    for index, batch in enumerate(batches):
+        whole = (index + 1) % config.accumulate == 0 or index + 1 == len(batches)
+        tensors = send_to_device(task.collate(batch), accelerator.device)
+        with nullcontext() if whole else accelerator.no_sync(wrapped), accelerator.autocast():
+            loss = wrapped(tensors)
+            accelerator.backward(loss / config.accumulate)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ConfigError(
+                f"the loss of epoch {number} became {value}",
+                allowed="training needs a finite loss",
+                todo="lower the learning rates or switch bf16 off",
+            )
+        total += value
+        log.batch(value, float(schedule.get_last_lr()[0]))
+        if whole:
+            if config.clip:
+                accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
+            optimiser.step()
+            schedule.step()
+            optimiser.zero_grad()
     return total / max(len(batches), 1)
 
 

@@ -14,12 +14,12 @@ from torch import Tensor
 
 MOMENTUM: Final = 0.95
 STEPS: Final = 3
-"""Rounds of the iteration; one round is three products of matrices. Five, as published, learn no better here."""
+"""Rounds of the iteration, three products of matrices each. Five, as published, learn no better here (docs/log.md)."""
 COEFFICIENTS: Final = (3.4445, -4.7750, 2.0315)
 """Of the published iteration x, x^3, x^5, which takes singular values between 0 and 1 to about 1."""
 SIZE: Final = 0.4
 """Root mean square of a matrix's step in units of the rate. AdamW's usual one is 0.2, which Liu et al. 2025 ("Muon is
-scalable for LLM training", section 2.2) take; twice as much learns best here."""
+scalable for LLM training", section 2.2) take; twice as much needs fewer steps here."""
 
 
 class Muon(torch.optim.AdamW):
