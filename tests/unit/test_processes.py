@@ -10,11 +10,13 @@ from gmner.training.processes import divided
 
 SQUARES = """
 import os
+from accelerate import PartialState
 from gmner.training.processes import divided
 
 seen = []
 found = divided(range(7), lambda number: seen.append(number) or number**2)
 open(os.environ["RANK"] + ".txt", "w").write(f"{seen} {found}")
+PartialState().destroy_process_group()
 """
 
 

@@ -52,7 +52,10 @@ def train(
     history = run(task, plan.training, output, about)
     from accelerate import PartialState  # whose absence `run` has told by now
 
-    if not PartialState().is_main_process:
+    processes = PartialState()
+    main = processes.is_main_process
+    processes.destroy_process_group()  # one that ends while they are still joined may be aborted
+    if not main:
         return  # of several processes all hold the same weights, and one writes them
     task.save(output)
     card = Card(
