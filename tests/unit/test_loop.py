@@ -280,3 +280,19 @@ def test_processes_share_the_batches_equally() -> None:
 
     shares = [loop._own(list(range(7)), Process(index)) for index in range(3)]  # type: ignore[arg-type]
     assert shares == [[0, 3, 6], [1, 4, 0], [2, 5, 1]]
+
+
+def test_batches_of_the_same_step_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = [1, 9, 2, 8, 3, 7, 4, 6, 5]
+    draw = torch.Generator().manual_seed(0)
+    alone = loop.alike(items, 2, float, draw)
+    assert sorted(map(sorted, alone)) == [[1, 2], [3, 4], [5, 6], [7, 8], [9]]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    batches = loop.alike(items, 2, float, draw)
+    steps = [sorted([*batches[at], *batches[at + 1]]) for at in range(0, len(batches) - 1, 2)]
+    assert all(step[-1] - step[0] < 4 for step in steps[: batches.index([9]) // 2])
+    assert sorted(map(sorted, batches)) == [[1, 3], [2, 4], [5, 7], [6, 8], [9]]
+    cut = loop.shuffled(items, 2, draw)
+    assert [len(batch) for batch in cut] == [2, 2, 2, 2, 1] and sorted(
+        item for batch in cut for item in batch
+    ) == sorted(items)

@@ -374,7 +374,7 @@ def test_crops_are_of_the_region() -> None:
     assert crop(halves, Box(0, 0, 50, 60), 8).max() == 0
     assert crop(halves, Box(60, -5, 130, 70), 8).min() == 200
     assert crop(halves, Box(99.5, 59.5, 120, 80), 8).shape == (8, 8, 3)
-    assert normalise(np.stack([blank(4)])).abs().max() < 0.01
+    assert normalise(torch.from_numpy(np.stack([blank(4)]))).abs().max() < 0.01
     wide = released_crop(halves, Box(0, 0, 100, 50), 10)  # the middle square: half of each colour
     assert (wide[:, 0].max(), wide[:, -1].min()) == (0, 200)
     assert released_crop(halves, Box(0, 0, 0, 0), 10).shape == (10, 10, 3)

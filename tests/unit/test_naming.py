@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gmner.training.mentions import Pointer
-from gmner.training.naming import Named, Naming, described, named_regions
+from gmner.training.naming import Glance, Named, Naming, Told, described, named_regions
 from gmner.types import Box, Entity, Example
 
 CANDIDATES = [Box(0, 0, 10, 10), Box(20, 0, 30, 10), Box(0, 0, 10, 9)]
@@ -49,3 +49,12 @@ def test_texts_are_called_what_is_told_of_them() -> None:
     pointers = [Pointer([0], [1.0]), Pointer([3], [0.0], [7, 8]), Pointer([4], [0.0])]
     assert described(pointers) == Named([1], [[7, 8]])
     assert described([]) == Named([], [])
+
+
+def test_only_what_is_called_something_is_looked_at() -> None:
+    first = Told("abcd", Named([3, 1, 3], [[5], [6], [7]]))
+    posts, named = Glance([first, Told("x", Named([0], [[8]]))]).only_named(
+        lambda post, numbers: "".join(post[number] for number in numbers)
+    )
+    assert posts == ["bd", "x"]
+    assert named == [Named([1, 0, 1], [[5], [6], [7]]), Named([0], [[8]])]

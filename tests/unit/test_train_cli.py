@@ -71,7 +71,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
 def test_two_processes_share_the_pictures_of_a_joint_system(tmp_path: Path) -> None:
     sizes = ["--train", "5", "--dev", "2", "--test", "2", "--processes", "1"]
     assert CliRunner().invoke(app, ["data", "draw", str(tmp_path / "drawn"), *sizes]).exception is None
-    recipe = str(Path(__file__).parents[2] / "recipes" / "h-index-drawn-looking.toml")
+    recipe = str(Path(__file__).parents[2] / "recipes" / "h-index-drawn.toml")
     command = ["train", recipe, "--data", str(tmp_path / "drawn"), "--output", str(tmp_path / "run")]
     in_two_processes([*command, "--set", "training.batch_size=2"])
     assert len(read_predictions(tmp_path / "run" / "test.jsonl")) == 2

@@ -11,6 +11,7 @@ from gmner.cli.agreement import agreement
 from gmner.cli.candidates import candidates
 from gmner.cli.draw import draw
 from gmner.cli.pairs import answers, ve, vg
+from gmner.cli.pieces import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ app.command("agreement")(agreement)
 app.command("ve")(ve)
 app.command("vg")(vg)
 app.command("answers")(answers)
+app.command("pieces")(pieces)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 

@@ -41,10 +41,10 @@ def crop(picture: Picture, box: Box, side: int) -> Crop:
     return square
 
 
-def normalise(crops: UInt8[np.ndarray, "crops side side 3"]) -> Float[Tensor, "crops 3 side side"]:
-    """Crops as networks take them: channels first, by CLIP's mean and deviation."""
-    scaled = torch.from_numpy(np.ascontiguousarray(crops)).float() / 255
-    return ((scaled - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2).contiguous()
+def normalise(crops: UInt8[Tensor, "crops side side 3"]) -> Float[Tensor, "crops 3 side side"]:
+    """Crops as networks take them: channels first (though last in memory), by CLIP's mean and deviation."""
+    mean, deviation = (torch.tensor(numbers, device=crops.device) for numbers in (MEAN, STD))
+    return ((crops.float() / 255 - mean) / deviation).permute(0, 3, 1, 2)
 
 
 @torch.inference_mode()
@@ -52,6 +52,6 @@ def clip_features(vision: Any, crops: Sequence[Crop], batch_size: int = 32) -> F
     """The pooled state of CLIP's vision encoder for every crop, which has the side that the encoder takes."""
     rows = [np.zeros((0, vision.config.hidden_size), np.float32)]
     for start in range(0, len(crops), batch_size):
-        pixels = normalise(np.stack(crops[start : start + batch_size])).to(vision.device)
+        pixels = normalise(torch.from_numpy(np.stack(crops[start : start + batch_size])).to(vision.device))
         rows.append(vision(pixel_values=pixels).pooler_output.float().cpu().numpy())
     return np.concatenate(rows)

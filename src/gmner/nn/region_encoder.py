@@ -3,10 +3,12 @@
 import math
 from typing import Final
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
-PATCH: Final = 4
+from gmner.nn.crops import normalise
+
+PATCH: Final = 6
 """Pixels of a crop that are read as one."""
 GROUPS: Final = 4
 CHANNELS: Final = 16
@@ -16,7 +18,7 @@ class CropEncoder(nn.Sequential):
     """Crops of `side` x `side` pixels to states: patches, two convolutions, and what is left of the crop, projected.
 
     Normalised by groups of channels, so that what is seen of a crop does not depend on the others. Patches leave large
-    products of few numbers: it trains in a third of the time of one that begins with narrow convolutions.
+    products of few numbers: it trains in a fifth of the time of one that begins with narrow convolutions.
     `channels` is a multiple of 4; the three layers have three, four and six times as many.
     """
 
@@ -33,13 +35,17 @@ class CropEncoder(nn.Sequential):
             nn.Linear(third * cells * cells, width),
         )
 
+    def forward(self, crops: UInt8[Tensor, "crops side side 3"]) -> Float[Tensor, "crops width"]:
+        state: Tensor = super().forward(normalise(crops))  # type: ignore[no-untyped-call]
+        return state
+
 
 def _normalised(convolution: nn.Conv2d, channels: int) -> tuple[nn.Module, ...]:
     return convolution, nn.GroupNorm(GROUPS, channels), nn.ReLU()
 
 
 class RegionEncoder(nn.Module):
-    """Features of regions, or with `crop` their pixels, one after another, to states.
+    """Features of regions, or with `crop` their pixels, to states.
 
     Crops are looked at only where a region is `present`; the others become zeros.
     """
@@ -47,14 +53,12 @@ class RegionEncoder(nn.Module):
     def __init__(self, feature_width: int, crop: int, width: int) -> None:
         super().__init__()
         self.crop = crop
-        self.encoder = (
-            nn.Sequential(nn.Unflatten(1, (3, crop, crop)), CropEncoder(crop, width))
-            if crop
-            else nn.Linear(feature_width, width)
-        )
+        self.encoder = CropEncoder(crop, width) if crop else nn.Linear(feature_width, width)
 
     def forward(
-        self, features: Float[Tensor, "batch regions feature"], present: Bool[Tensor, "batch regions"]
+        self,
+        features: Float[Tensor, "batch regions feature"] | UInt8[Tensor, "batch regions crop crop 3"],
+        present: Bool[Tensor, "batch regions"],
     ) -> Float[Tensor, "batch regions width"]:
         if not self.crop:
             projected: Tensor = self.encoder(features)

@@ -11,7 +11,7 @@ from torch import Tensor
 from gmner.errors import ConfigError
 from gmner.geometry import box_array, box_iou
 from gmner.image import Picture
-from gmner.nn.crops import crop, normalise
+from gmner.nn.crops import crop
 from gmner.types import Box, Example
 
 PLACE: Final = 5
@@ -31,6 +31,10 @@ class Seen(NamedTuple):
     def first(self, count: int) -> "Seen":
         """The surest `count` of them."""
         return Seen(self.boxes[:count], self.looks[:count], self.places[:count])
+
+    def at(self, numbers: list[int]) -> "Seen":
+        """Those with these numbers."""
+        return Seen([self.boxes[number] for number in numbers], self.looks[numbers], self.places[numbers])
 
 
 def see(example: Example, picture: Picture | None, features: np.ndarray | None, *, width: int, side: int) -> Seen:
@@ -76,17 +80,16 @@ def places(boxes: Sequence[Box], width: int, height: int) -> Float[np.ndarray, "
 
 def region_tensors(
     seen: Sequence[Seen], slots: int
-) -> tuple[Float[Tensor, "batch slots feature"], Float[Tensor, "batch slots 5"]]:
-    """Looks, crops as normalised pixels one after another, and places, filled up with zeros to `slots` regions each."""
-    rows = [
-        normalise(one.looks).flatten(1) if one.looks.dtype == np.uint8 else torch.from_numpy(one.looks) for one in seen
-    ]
-    looks = torch.zeros(len(seen), slots, rows[0].shape[1])
-    where = torch.zeros(len(seen), slots, PLACE)
-    for number, (row, one) in enumerate(zip(rows, seen, strict=True)):
-        looks[number, : len(row)] = row
-        where[number, : len(row)] = torch.from_numpy(one.places)
-    return looks, where
+) -> tuple[
+    Float[Tensor, "batch slots feature"] | UInt8[Tensor, "batch slots side side 3"], Float[Tensor, "batch slots 5"]
+]:
+    """Looks and places, filled up with zeros to `slots` regions each."""
+    looks = np.zeros((len(seen), slots, *seen[0].looks.shape[1:]), seen[0].looks.dtype)
+    where = np.zeros((len(seen), slots, PLACE), np.float32)
+    for number, one in enumerate(seen):
+        looks[number, : len(one.looks)] = one.looks
+        where[number, : len(one.looks)] = one.places
+    return torch.from_numpy(looks), torch.from_numpy(where)
 
 
 def region_shares(gold: Sequence[Box], candidates: Sequence[Box]) -> Float[np.ndarray, " candidates"]:

@@ -229,7 +229,7 @@ class ALBEFTask(Task):
         ]
         side = self.codec.config.vision.resolution
         return Regions(
-            pixels=normalise(np.stack([squeeze(open_image(shown.picture), side) for shown in posts])),
+            pixels=normalise(torch.from_numpy(np.stack([squeeze(open_image(shown.picture), side) for shown in posts]))),
             owners=torch.tensor([owner for owner, _, _ in rows]),
             boxes=torch.tensor([box for _, box, _ in rows]),
             called=self._called([pieces for _, _, pieces in rows]),
@@ -256,7 +256,7 @@ class ALBEFTask(Task):
         texts = self.codec.batch([row.pieces for row in rows])
         width = texts.pieces.shape[1]
         return Batch(
-            pixels=normalise(np.stack(squares)),
+            pixels=normalise(torch.from_numpy(np.stack(squares))),
             texts=texts,
             owners=torch.tensor([row.owner for row in rows]),
             labels=torch.tensor([row.label for row in gold + told]),

@@ -1,7 +1,7 @@
 """Training H-Index: the cross-entropy of its tokens and the divergence of its regions from gold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
@@ -19,7 +19,7 @@ from gmner.nn.encoders import load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, alike, shuffle
 from gmner.training.mentions import Pointers, Pointing, filled, pointers
-from gmner.training.naming import Glance, Learner, Names, Naming, Told, glances, named_regions
+from gmner.training.naming import Glance, Learner, Names, Naming, Told, described, glances, named_regions
 from gmner.training.pictures import open_picture
 from gmner.training.pointing import Looking
 from gmner.training.predictions import f1_scores, predict
@@ -76,17 +76,17 @@ class HIndexTask(Task):
 
     def collate(self, batch: Glance[Encoded] | list[Told[Encoded]]) -> Batch:
         if isinstance(batch, Glance):
-            glimpsed = self.codec.batch([one.post for one in batch.posts])
-            return Batch(glimpsed, names=self.model.names(batch.posts))
+            glimpsed, named = batch.only_named(lambda post, numbers: replace(post, regions=post.regions.at(numbers)))
+            return Batch(self.codec.batch(glimpsed), names=self.model.names(named))
         posts = [one.post for one in batch]
         source = self.codec.batch(posts)
         pieces, regions = source.pieces.shape[1], source.present.shape[1]
         return Batch(
             source,
             self.codec.targets(posts) if self.looking is None or self.looking.answers else None,
-            self.model.names(batch),
+            self.model.names([one.named for one in batch]),
             filled([one.pointers for one in batch], pieces, regions) if self.looking else None,
-            self.model.told(batch),
+            self.model.names([described(one.pointers) for one in batch]),
         )
 
     def forward(self, tensors: Batch) -> Tensor:

@@ -25,6 +25,7 @@ from gmner.checkpoint import read_tensors
 from gmner.errors import CheckpointError, ConfigError, MissingPackageError
 from gmner.progress import progress_bar
 from gmner.training.muon import Muon
+from gmner.training.processes import processes
 from gmner.training.uncorrected import UncorrectedAdamW, delayed
 
 if TYPE_CHECKING:
@@ -168,8 +169,8 @@ def shuffle(items: Sequence[T], generator: torch.Generator) -> list[T]:
 
 
 def shuffled(items: Sequence[T], batch_size: int, generator: torch.Generator) -> list[list[T]]:
-    """Batches of `items` in a random order, the last one perhaps smaller."""
-    return _cut(shuffle(items, generator), batch_size)
+    """Batches of `items` in a random order, the last ones perhaps smaller."""
+    return dealt(_cut(shuffle(items, generator), batch_size * processes()))
 
 
 def alike(
@@ -178,9 +179,16 @@ def alike(
     """Batches in a random order, of items of similar `size` so that little is padded.
 
     Items are sorted within each `chunk` batches as they come (0: all of them), so that they should come at random.
+    Batches that several processes take at the same time are alike, for each step is as slow as the slowest of them.
     """
     chunks = _cut(items, batch_size * chunk) if chunk else [items]
-    return shuffle([batch for some in chunks for batch in _cut(sorted(some, key=size), batch_size)], generator)
+    together = batch_size * processes()
+    return dealt(shuffle([group for some in chunks for group in _cut(sorted(some, key=size), together)], generator))
+
+
+def dealt(groups: Sequence[Sequence[T]]) -> list[list[T]]:
+    """A batch of each group for every process, one after another."""
+    return [part for group in groups for process in range(processes()) if (part := list(group[process :: processes()]))]
 
 
 def _cut(items: Sequence[T], size: int) -> list[list[T]]:

@@ -1,7 +1,7 @@
 """Training MQSPN: entities matched with queries at every layer, and what the queries then should have said."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
@@ -22,7 +22,7 @@ from gmner.nn.encoders import load_encoder, load_tokenizer
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, alike, shuffle, shuffled
 from gmner.training.mentions import Pointers, Pointing, filled, pointers
-from gmner.training.naming import Glance, Learner, Named, Names, Naming, Told, glances, named_regions
+from gmner.training.naming import Glance, Learner, Named, Names, Naming, Told, described, glances, named_regions
 from gmner.training.pictures import open_picture
 from gmner.training.pointing import Looking
 from gmner.training.predictions import f1_scores, predict
@@ -84,17 +84,17 @@ class MQSPNTask(Task):
 
     def collate(self, batch: Glance[Encoded] | list[Told[Encoded]]) -> Batch:
         if isinstance(batch, Glance):
-            glimpsed = self.codec.batch([one.post for one in batch.posts])
-            return Batch(glimpsed, names=self.model.names(batch.posts))
+            glimpsed, named = batch.only_named(only_regions)
+            return Batch(self.codec.batch(glimpsed), names=self.model.names(named))
         encoded = [one.post for one in batch]
         posts = self.codec.batch(encoded)
         pieces, regions = posts.pieces.shape[1], posts.regions.shape[1]
         return Batch(
             posts,
             self.codec.gold(encoded, regions) if self.looking is None or self.looking.answers else None,
-            self.model.names(batch),
+            self.model.names([one.named for one in batch]),
             filled([one.pointers for one in batch], pieces, regions) if self.looking else None,
-            self.model.told(batch),
+            self.model.names([described(one.pointers) for one in batch]),
         )
 
     def forward(self, tensors: Batch) -> Tensor:
@@ -215,6 +215,11 @@ class MQSPNRecipe:
 def encode(codec: MQSPNCodec, post: Regional) -> Encoded:
     """A post as numbers; of its picture only the crops are kept."""
     return codec.encode([post.example], [open_picture(post.example)], [post.features])[0]
+
+
+def only_regions(post: Encoded, numbers: list[int]) -> Encoded:
+    """A post of which these regions only are seen."""
+    return replace(post, looks=post.looks[numbers], places=[post.places[number] for number in numbers])
 
 
 def told(codec: MQSPNCodec, post: Encoded) -> Told[Encoded]:

@@ -7,7 +7,7 @@ words for it come to lie close together (as in `training.pointing`; Zeng et al. 
 which has to find what is told of it further on: the hop that pointing at regions alone hardly teaches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -44,6 +44,16 @@ class Glance(NamedTuple, Generic[T]):
     """Training posts whose candidates are looked at, without a question."""
 
     posts: list[Told[T]]
+
+    def only_named(self, keep: Callable[[T, list[int]], T]) -> tuple[list[T], list[Named]]:
+        """The posts with those of their candidates alone that are called something, as `keep` makes them; and what
+        these are called. Most candidates are not, and to look at them takes most of the time."""
+        posts, names = [], []
+        for one in self.posts:
+            numbers = sorted(set(one.named.numbers))
+            posts.append(keep(one.post, numbers))
+            names.append(Named([numbers.index(number) for number in one.named.numbers], one.named.pieces))
+        return posts, names
 
 
 class Names(NamedTuple):
@@ -108,13 +118,9 @@ class Learner(nn.Module):
         self.naming = Naming(list(named)) if looks else None
         self.pointing = Pointing(width) if looks else None
 
-    def names(self, batch: Sequence[Told[Any]]) -> Names | None:
-        """What the candidates of a batch are called, if that is learned."""
-        return None if self.naming is None else self.naming.batch([post.named for post in batch])
-
-    def told(self, batch: Sequence[Told[Any]]) -> Names | None:
-        """What is told of the texts of a batch that point, if that is learned."""
-        return None if self.naming is None else self.naming.batch([described(post.pointers) for post in batch])
+    def names(self, named: Sequence[Named]) -> Names | None:
+        """What is called something in the posts of a batch, if that is learned."""
+        return None if self.naming is None else self.naming.batch(named)
 
 
 def described(pointers: Sequence[Pointer]) -> Named:

@@ -1,4 +1,4 @@
-"""Work before a training that its processes divide among them."""
+"""The processes of a training, and work before it that they divide among them."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -8,9 +8,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+def processes() -> int:
+    """How many there are: one, unless `torchrun` has started this one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def divided(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
     """`work` of every item, in their order. Of several processes (`torchrun`) each does a part, and all have all."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if processes() == 1:
         return [work(item) for item in items]
     import torch
     from accelerate import PartialState

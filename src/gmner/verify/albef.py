@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -120,7 +119,7 @@ def _picture_outputs(fixture: Fixture) -> dict[str, Tensor]:
         rows = 1 + (side // fixture.count("patch_size")) ** 2
         outputs["pos_embed_resized"] = resize_positions(given["pos_embed_checkpoint"], rows)
     if "prep_rgb_uint8" in given:
-        outputs["prep_image"] = normalise(np.stack([squeeze(given["prep_rgb_uint8"].numpy(), side)]))[0]
+        outputs["prep_image"] = normalise(torch.from_numpy(squeeze(given["prep_rgb_uint8"].numpy(), side))[None])[0]
     if "aug_rgb_uint8" in given:
         for name, operation in OPERATIONS.items():
             for suffix, sign in (("", 1.0), ("_pos", 1.0), ("_neg", -1.0)):

@@ -60,7 +60,9 @@ class ALBEFCodec:
 
     def pixels(self, pictures: Sequence[Picture]) -> Float[Tensor, "batch 3 side side"]:
         """Whole pictures, each pressed into the model's square."""
-        return normalise(np.stack([squeeze(picture, self.config.vision.resolution) for picture in pictures]))
+        return normalise(
+            torch.from_numpy(np.stack([squeeze(picture, self.config.vision.resolution) for picture in pictures]))
+        )
 
 
 def clean(text: str, max_words: int | None = None, *, glue_brackets: bool = False) -> str:

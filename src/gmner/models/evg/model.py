@@ -7,7 +7,7 @@ This one is ours (specs/evg_baselines.md, section 2, "Recommended definition").
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,7 +28,7 @@ class Queries(NamedTuple):
     """The entity's sub-words in the sentence; none, if it is not known where they are."""
     post: Int64[Tensor, " entities"]
     """The row of the entity's post in what follows."""
-    regions: Float[Tensor, "posts regions feature"]
+    regions: Float[Tensor, "posts regions feature"] | UInt8[Tensor, "posts regions crop crop 3"]
     places: Float[Tensor, "posts regions 5"]
     present: Bool[Tensor, "posts regions"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, cast
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -38,8 +38,8 @@ class Source(NamedTuple):
     """The sub-words of the sentence: neither special ones nor those of the context."""
     first: Bool[Tensor, "batch pieces"]
     """The first sub-word of each word of the sentence."""
-    regions: Float[Tensor, "batch regions feature"]
-    """Zeros where absent."""
+    regions: Float[Tensor, "batch regions feature"] | UInt8[Tensor, "batch regions crop crop 3"]
+    """Features, or pixels; zeros where absent."""
     places: Float[Tensor, "batch regions 5"]
     present: Bool[Tensor, "batch regions"]
 

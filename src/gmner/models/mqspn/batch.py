@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 PLACE: Final = 5
@@ -19,7 +19,8 @@ class Posts(NamedTuple):
     word_of_piece: Int64[Tensor, "batch pieces"]
     """The word of the sentence that a sub-word belongs to; -1 for special tokens, further text and padding."""
     words: Bool[Tensor, "batch words"]
-    looks: Float[Tensor, "batch regions ..."]
-    """Crops (3, side, side) or features (width) of each region."""
+    looks: Shaped[Tensor, "batch regions ..."]
+    """Crops, uint8 (side, side, 3) or of the released network float32 (3, side, side), or features (width) of each
+    region."""
     places: Float[Tensor, "batch regions 5"]
     regions: Bool[Tensor, "batch regions"]

@@ -179,7 +179,9 @@ class MQSPNCodec:
         lengths = torch.tensor([len(item.pieces) for item in encoded])
         words = torch.tensor([len(item.offsets) for item in encoded])
         regions = torch.tensor([len(item.looks) for item in encoded])
-        seen = [torch.from_numpy(item.looks) if self.reads_vectors else normalise(item.looks) for item in encoded]
+        seen = [torch.from_numpy(item.looks) for item in encoded]
+        if self.config.released is not None and not self.config.features:
+            seen = [normalise(looks) for looks in seen]
         slots = int(regions.max()) if self.config.released is None else self.config.released.regions
         pieces = _pad([item.pieces for item in encoded], self.tokenizer.pad_token_id)
         return Posts(
@@ -193,11 +195,6 @@ class MQSPNCodec:
             places=_slots(pad_sequence([torch.tensor(item.places) for item in encoded], batch_first=True), slots),
             regions=torch.arange(slots) < regions[:, None],
         )
-
-    @property
-    def reads_vectors(self) -> bool:
-        """Whether a region is a vector from the start, and not a crop."""
-        return bool(self.config.features) or self.vision is not None
 
     def items(self, item: Encoded) -> list[Item]:
         """The gold items of a post, repeated as the settings say.
