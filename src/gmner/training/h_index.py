@@ -109,7 +109,8 @@ class HIndexTask(Task):
         return loss + looking.answers * network.losses(source, tensors.targets, encoded).total
 
     def evaluate(self) -> dict[str, float]:
-        return f1_scores(predict(self.network, self.codec, self.dev), tasks_of(self.codec.config))
+        found = divided(self.dev, partial(predict, self.network, self.codec))
+        return f1_scores(found, tasks_of(self.codec.config))
 
     def save(self, folder: Path) -> None:
         weights.save(folder, self.network)
@@ -171,7 +172,7 @@ class HIndexRecipe:
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """The joint task on the test split, and its parts."""
         model, codec = weights.load(folder)
-        encoded = telling_left_out([encode(codec, post) for post in self._regional(codec, test)])
+        encoded = telling_left_out(encode(codec, self._regional(codec, test)))
         return Tested(predict(model, codec, encoded), tasks_of(codec.config), {})
 
     def _regional(self, codec: HIndexCodec, examples: Sequence[Example]) -> list[Regional]:
@@ -180,10 +181,13 @@ class HIndexRecipe:
         return with_regions(posts, self.candidates, features=not codec.config.crop)
 
 
-def encode(codec: HIndexCodec, post: Regional) -> Encoded:
-    """A post as numbers; of its picture only what is seen is kept."""
+def encode(codec: HIndexCodec, posts: Sequence[Regional]) -> list[Encoded]:
+    """Posts as numbers, a picture at a time, of which only what is seen is kept."""
     looks = codec.config.crop or codec.config.places
-    return codec.encode([post.example], [open_picture(post.example) if looks else None], [post.features])[0]
+    return [
+        codec.encode([post.example], [open_picture(post.example) if looks else None], [post.features])[0]
+        for post in posts
+    ]
 
 
 def told(codec: HIndexCodec, post: Encoded) -> Told[Encoded]:

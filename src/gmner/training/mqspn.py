@@ -120,7 +120,7 @@ class MQSPNTask(Task):
             return criterion(layers, cast(Gold, gold), self.criterion)
 
     def evaluate(self) -> dict[str, float]:
-        return f1_scores(predict(self.model.network, self.codec, self.dev), TASKS)
+        return f1_scores(divided(self.dev, partial(predict, self.model.network, self.codec)), TASKS)
 
     def save(self, folder: Path) -> None:
         weights.save(folder, self.model.network, self.codec.config)
@@ -203,7 +203,7 @@ class MQSPNRecipe:
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """GMNER, MNER and EEG on the test split."""
         model, codec = weights.load(folder)
-        encoded = telling_left_out([encode(codec, post) for post in self._regional(codec, test)])
+        encoded = telling_left_out(encode(codec, self._regional(codec, test)))
         return Tested(predict(model, codec, encoded), TASKS, {})
 
     def _regional(self, codec: MQSPNCodec, examples: Sequence[Example]) -> list[Regional]:
@@ -212,9 +212,9 @@ class MQSPNRecipe:
         return with_regions(posts, self.candidates, features=codec.reads_features)
 
 
-def encode(codec: MQSPNCodec, post: Regional) -> Encoded:
-    """A post as numbers; of its picture only the crops are kept."""
-    return codec.encode([post.example], [open_picture(post.example)], [post.features])[0]
+def encode(codec: MQSPNCodec, posts: Sequence[Regional]) -> list[Encoded]:
+    """Posts as numbers, a picture at a time, of which only the crops are kept."""
+    return [codec.encode([post.example], [open_picture(post.example)], [post.features])[0] for post in posts]
 
 
 def only_regions(post: Encoded, numbers: list[int]) -> Encoded:

@@ -13,15 +13,15 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def divided(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
-    """`work` of every item, in their order. Of several processes (`torchrun`) each does a part, and all have all."""
+def divided(items: Sequence[T], work: Callable[[Sequence[T]], Sequence[R]]) -> list[R]:
+    """What `work` makes of every item, in their order. Of several processes each does a part, and all have all."""
     if processes() == 1:
-        return [work(item) for item in items]
+        return list(work(items))
     import torch
     from accelerate import PartialState
     from accelerate.utils import gather_object
 
     state = PartialState(cpu=not torch.accelerator.is_available())
     count = state.num_processes
-    parts: list[list[R]] = gather_object([[work(item) for item in items[state.process_index :: count]]])
+    parts: list[Sequence[R]] = gather_object([work(items[state.process_index :: count])])
     return [parts[number % count][number // count] for number in range(len(items))]
