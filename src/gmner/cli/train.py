@@ -26,6 +26,8 @@ def train(
     Killed and started again, with the same recipe and data, it goes on after the last whole epoch. Several GPUs, or
     processor cores: the same command as `torchrun --nproc-per-node 2 -m gmner.cli.main train ...`.
     """
+    import os
+
     import torch
 
     from gmner.config import to_dict
@@ -38,6 +40,7 @@ def train(
 
     revision = commit()  # before the training: files may change while it runs
     torch.set_num_threads(threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true" if threads > 1 else "false")
     keep_freed_memory()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     plan = read_recipe(recipe, changes or ())

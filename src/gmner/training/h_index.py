@@ -16,6 +16,7 @@ from gmner.models.h_index.codec import Encoded, HIndexCodec
 from gmner.models.h_index.config import HIndexConfig
 from gmner.models.h_index.model import HIndex, Source, Targets
 from gmner.nn.encoders import load_tokenizer
+from gmner.nn.regions import Seen
 from gmner.training.left_out import telling_left_out
 from gmner.training.loop import Task, TrainingConfig, alike, shuffle
 from gmner.training.mentions import Pointers, Pointing, filled, pointers
@@ -26,6 +27,7 @@ from gmner.training.predictions import f1_scores, predict
 from gmner.training.processes import divided
 from gmner.training.recipe import Tested
 from gmner.training.regions import Regional, with_regions
+from gmner.training.varying import Varying, check_varying, names_by_type, renamed, shifted
 from gmner.types import Example
 
 
@@ -51,13 +53,16 @@ class HIndexTask(Task):
         train: Sequence[Encoded],
         dev: Sequence[Encoded],
         looking: Looking | None = None,
+        varying: Varying | None = None,
     ) -> None:
         super().__init__()
-        self.posts = [told(codec, post) if looking else Told(post) for post in train]
-        self.model = Learner(model, self.posts, width=model.config.width, looks=looking is not None)
         self.codec = codec
-        self.dev = dev
         self.looking = looking
+        self.varying = varying
+        self.names = names_by_type([post.example for post in train])
+        self.posts = [self._told(post) for post in train]
+        self.model = Learner(model, self.posts, width=model.config.width, looks=looking is not None)
+        self.dev = dev
         self.partial = looking is not None
 
     @property
@@ -76,8 +81,9 @@ class HIndexTask(Task):
 
     def collate(self, batch: Glance[Encoded] | list[Told[Encoded]]) -> Batch:
         if isinstance(batch, Glance):
-            glimpsed, named = batch.only_named(lambda post, numbers: replace(post, regions=post.regions.at(numbers)))
+            glimpsed, named = batch.only_named(lambda post, numbers: self._shifted(post, post.regions.at(numbers)))
             return Batch(self.codec.batch(glimpsed), names=self.model.names(named))
+        batch = self._varied(batch)
         posts = [one.post for one in batch]
         source = self.codec.batch(posts)
         pieces, regions = source.pieces.shape[1], source.present.shape[1]
@@ -88,6 +94,23 @@ class HIndexTask(Task):
             filled([one.pointers for one in batch], pieces, regions) if self.looking else None,
             self.model.names([described(one.pointers) for one in batch]),
         )
+
+    def _told(self, post: Encoded) -> Told[Encoded]:
+        return told(self.codec, post) if self.looking else Told(post)
+
+    def _varied(self, batch: list[Told[Encoded]]) -> list[Told[Encoded]]:
+        """The posts as they are this time."""
+        if self.varying is None:
+            return batch
+        examples = [renamed(one.post.example, self.names, self.varying.names) for one in batch]
+        read = self.codec.encode(with_expansions(examples), [None] * len(batch))
+        return [self._told(self._shifted(post, one.post.regions)) for post, one in zip(read, batch, strict=True)]
+
+    def _shifted(self, post: Encoded, regions: Seen) -> Encoded:
+        """A post that sees these regions, as they are this time."""
+        if self.varying is not None:
+            regions = regions._replace(looks=shifted(regions.looks, self.varying.shift))
+        return replace(post, regions=regions)
 
     def forward(self, tensors: Batch) -> Tensor:
         network, source, looking = self.network, tensors.source, self.looking
@@ -129,6 +152,8 @@ class HIndexRecipe:
         expansions: give the model the expansions of the gold names as knowledge, as drawn posts have them.
         looking: how random weights learn what regions look like and which of them is meant (`training.naming`,
             `training.mentions`); without it, as published, from regions being chosen alone.
+        varying: how much training posts vary (`training.varying`); not at all without it. It needs `expansions` and
+            crops.
         model: H-Index's settings.
         training: the loop's settings.
     """
@@ -139,8 +164,18 @@ class HIndexRecipe:
     candidates: Path | None = None
     expansions: bool = False
     looking: Looking | None = None
+    varying: Varying | None = None
     model: HIndexConfig = field(default_factory=HIndexConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together.
+
+        Raises:
+            ConfigError: what varies needs more than the recipe gives.
+        """
+        if self.varying is not None:
+            check_varying(expansions=self.expansions, crops=bool(self.model.crop))
 
     @property
     def reads_knowledge(self) -> bool:
@@ -167,7 +202,7 @@ class HIndexRecipe:
         posts, dev_posts = (
             telling_left_out(divided(self._regional(codec, split), partial(encode, codec))) for split in (train, dev)
         )
-        return HIndexTask(model, codec, posts, dev_posts, self.looking)
+        return HIndexTask(model, codec, posts, dev_posts, self.looking, self.varying)
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """The joint task on the test split, and its parts."""

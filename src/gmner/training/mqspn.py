@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +30,7 @@ from gmner.training.predictions import f1_scores, predict
 from gmner.training.processes import divided
 from gmner.training.recipe import Tested
 from gmner.training.regions import Regional, with_regions
+from gmner.training.varying import Varying, check_varying, names_by_type, renamed, shifted
 from gmner.types import Example
 
 TASKS = ("gmner", "mner", "eeg")
@@ -61,15 +63,18 @@ class MQSPNTask(Task):
         dev: Sequence[Encoded],
         criterion: CriterionConfig,
         looking: Looking | None = None,
+        varying: Varying | None = None,
     ) -> None:
         super().__init__()
-        self.posts = [told(codec, post) if looking else Told(post) for post in train]
+        self.codec = codec
+        self.looking = looking
+        self.varying = varying
+        self.names = names_by_type([post.example for post in train])
+        self.posts = [self._told(post) for post in train]
         width = model.encoder.config.hidden_size if isinstance(model, MQSPN) else 0
         self.model = Learner(model, self.posts, width=width, looks=looking is not None)
-        self.codec = codec
         self.dev = dev
         self.criterion = criterion
-        self.looking = looking
         self.partial = looking is not None
 
     def batches(self, batch_size: int, generator: torch.Generator) -> list[Glance[Encoded] | list[Told[Encoded]]]:
@@ -84,8 +89,9 @@ class MQSPNTask(Task):
 
     def collate(self, batch: Glance[Encoded] | list[Told[Encoded]]) -> Batch:
         if isinstance(batch, Glance):
-            glimpsed, named = batch.only_named(only_regions)
+            glimpsed, named = batch.only_named(self._only_regions)
             return Batch(self.codec.batch(glimpsed), names=self.model.names(named))
+        batch = self._varied(batch)
         encoded = [one.post for one in batch]
         posts = self.codec.batch(encoded)
         pieces, regions = posts.pieces.shape[1], posts.regions.shape[1]
@@ -96,6 +102,28 @@ class MQSPNTask(Task):
             filled([one.pointers for one in batch], pieces, regions) if self.looking else None,
             self.model.names([described(one.pointers) for one in batch]),
         )
+
+    def _told(self, post: Encoded) -> Told[Encoded]:
+        return told(self.codec, post) if self.looking else Told(post)
+
+    def _varied(self, batch: list[Told[Encoded]]) -> list[Told[Encoded]]:
+        """The posts as they are this time."""
+        if self.varying is None:
+            return batch
+        examples = [renamed(one.post.example, self.names, self.varying.names) for one in batch]
+        read = self.codec.encode(with_expansions(examples), [None] * len(batch))
+        return [
+            self._told(replace(post, boxes=one.post.boxes, looks=self._shifted(one.post.looks), places=one.post.places))
+            for post, one in zip(read, batch, strict=True)
+        ]
+
+    def _only_regions(self, post: Encoded, numbers: list[int]) -> Encoded:
+        """A post of which these regions only are seen, as they are this time."""
+        looks = self._shifted(post.looks[numbers])
+        return replace(post, looks=looks, places=[post.places[number] for number in numbers])
+
+    def _shifted(self, looks: np.ndarray) -> np.ndarray:
+        return looks if self.varying is None else shifted(looks, self.varying.shift)
 
     def forward(self, tensors: Batch) -> Tensor:
         network, posts, looking = self.model.network, tensors.posts, self.looking
@@ -140,6 +168,8 @@ class MQSPNRecipe:
         candidates: a detector's files (`training.regions`); without them posts bring their candidates along.
         looking: how random weights learn what regions look like and which of them is meant (`training.naming`,
             `training.mentions`), for the paper's network; without it, as published, from regions being chosen alone.
+        varying: how much training posts vary (`training.varying`); not at all without it. It needs `expansions` and
+            the paper's network with `model.crops`.
         start: a folder of ours that the paper's network begins with. One of other settings (an ablation's) gives its
             text encoder and eyes only; what queries do is new then.
     """
@@ -152,13 +182,15 @@ class MQSPNRecipe:
     expansions: bool = False
     candidates: Path | None = None
     looking: Looking | None = None
+    varying: Varying | None = None
     start: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what does not go together.
 
         Raises:
-            ConfigError: the released network is to learn to look, or to begin with another.
+            ConfigError: the released network is to learn to look, or to begin with another; or what varies needs more
+                than the recipe gives.
         """
         for name in ("looking", "start"):
             if getattr(self, name) is not None and self.model.released is not None:
@@ -167,6 +199,8 @@ class MQSPNRecipe:
                     allowed="the released network learns as it was published",
                     todo="leave it out",
                 )
+        if self.varying is not None:
+            check_varying(expansions=self.expansions, crops=self.model.crops is not None)
 
     @property
     def reads_knowledge(self) -> bool:
@@ -198,7 +232,7 @@ class MQSPNRecipe:
         if self.looking is None or self.looking.answers:
             for post in posts:
                 codec.items(post)  # too many entities are told before the training begins
-        return MQSPNTask(model, codec, posts, dev_posts, self.criterion, self.looking)
+        return MQSPNTask(model, codec, posts, dev_posts, self.criterion, self.looking, self.varying)
 
     def test(self, folder: Path, test: Sequence[Example]) -> Tested:
         """GMNER, MNER and EEG on the test split."""
@@ -215,11 +249,6 @@ class MQSPNRecipe:
 def encode(codec: MQSPNCodec, posts: Sequence[Regional]) -> list[Encoded]:
     """Posts as numbers, a picture at a time, of which only the crops are kept."""
     return [codec.encode([post.example], [open_picture(post.example)], [post.features])[0] for post in posts]
-
-
-def only_regions(post: Encoded, numbers: list[int]) -> Encoded:
-    """A post of which these regions only are seen."""
-    return replace(post, looks=post.looks[numbers], places=[post.places[number] for number in numbers])
 
 
 def told(codec: MQSPNCodec, post: Encoded) -> Told[Encoded]:
