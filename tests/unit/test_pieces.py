@@ -6,9 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from gmner.cli.main import app
-from gmner.data.pieces import SPECIAL, learn_pieces, texts_of
 from gmner.errors import DataError
 from gmner.nn.encoders import OWN, load_tokenizer, word_pieces
+from gmner.nn.pieces import SPECIAL, learn_pieces, texts_of
 from gmner.training.h_index import HIndexRecipe
 from gmner.training.recipes import read_recipe
 from gmner.types import Entity, Example

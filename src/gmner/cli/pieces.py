@@ -16,8 +16,8 @@ def pieces(
     Example: gmner data pieces drawn pieces --size 2000
     """
     from gmner.data import read
-    from gmner.data.pieces import learn_pieces, texts_of, write_pieces
     from gmner.errors import DataError
+    from gmner.nn.pieces import learn_pieces, texts_of, write_pieces
 
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise DataError(

@@ -27,7 +27,7 @@ from gmner.training.predictions import f1_scores, predict
 from gmner.training.processes import divided
 from gmner.training.recipe import Tested
 from gmner.training.regions import Regional, with_regions
-from gmner.training.varying import Varying, check_varying, names_by_type, renamed, shifted
+from gmner.training.varying import Varying, check_varying, names_by_type, reread, shifted
 from gmner.types import Example
 
 
@@ -102,8 +102,8 @@ class HIndexTask(Task):
         """The posts as they are this time."""
         if self.varying is None:
             return batch
-        examples = [renamed(one.post.example, self.names, self.varying.names) for one in batch]
-        read = self.codec.encode(with_expansions(examples), [None] * len(batch))
+        posts = [one.post for one in batch]
+        read = reread(posts, self.names, self.varying.names, lambda some: self.codec.encode(some, [None] * len(some)))
         return [self._told(self._shifted(post, one.post.regions)) for post, one in zip(read, batch, strict=True)]
 
     def _shifted(self, post: Encoded, regions: Seen) -> Encoded:

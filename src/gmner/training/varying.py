@@ -5,16 +5,20 @@ which picture. Other names of the same type leave all that matters as it is, and
 pixels: candidates of a detector are never exact.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from gmner.errors import ConfigError
-from gmner.types import EntityType, Example
+from gmner.data.expansions import with_expansions
+from gmner.errors import ConfigError, TextError
+from gmner.training.predictions import Encoded
+from gmner.types import Entity, EntityType, Example
 
+Post = TypeVar("Post", bound=Encoded)
 Names = Mapping[EntityType, Sequence[str]]
 
 
@@ -66,9 +70,20 @@ def names_by_type(examples: Sequence[Example]) -> Names:
     return names
 
 
+def reread(
+    posts: Sequence[Post], names: Names, share: float, encode: Callable[[list[Example]], list[Post]]
+) -> list[Post]:
+    """The posts with other names, as `encode` reads them without their pictures; as they are, if one is too long so."""
+    try:
+        return encode(with_expansions([renamed(post.example, names, share) for post in posts]))
+    except TextError:
+        return list(posts)
+
+
 def renamed(example: Example, names: Names, share: float) -> Example:
     """The post with other names in the place of a share of its own, drawn by torch; overlapping ones are left alone."""
-    text, entities, end = "", [], 0
+    text, end = "", 0
+    entities: list[Entity] = []
     for entity in sorted(example.entities or (), key=lambda entity: entity.start or 0):
         if entity.start is None or entity.end is None or entity.start < end:
             return example
@@ -78,7 +93,8 @@ def renamed(example: Example, names: Names, share: float) -> Example:
         text += example.text[end : entity.start]
         entities.append(replace(entity, text=name, start=len(text), end=len(text) + len(name)))
         text, end = text + name, entity.end
-    return replace(example, text=text + example.text[end:], tokens=None, entities=tuple(entities))
+    text += example.text[end:]
+    return example if text == example.text else replace(example, text=text, tokens=None, entities=tuple(entities))
 
 
 def shifted(crops: UInt8[np.ndarray, "crops side side 3"], pixels: int) -> UInt8[np.ndarray, "crops side side 3"]:
