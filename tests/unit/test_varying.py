@@ -1,5 +1,6 @@
 """Posts that vary: other names stand where they should, and crops are off by no more than they may be."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gmner.errors import ConfigError, TextError
 from gmner.training.recipes import read_recipe
-from gmner.training.varying import Varying, names_by_type, renamed, reread, shifted
+from gmner.training.varying import Varying, names_by_type, renamed, shifted, varied
 from gmner.types import Box, Entity, Example
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -51,19 +52,27 @@ class Read:
     """A post as a codec has read it."""
 
     example: Example
+    seen: object = None
 
 
 def test_posts_are_read_again_with_what_is_told_of_the_new_names() -> None:
-    [read] = reread([Read(POST)], NAMES, 1.0, lambda some: [Read(one) for one in some])
-    assert read.example.knowledge == "Grace Hopper - a woman"
+    class Reader:
+        def encode(self, examples: Sequence[Example], pictures: Sequence[None]) -> list[Read]:
+            assert len(pictures) == len(examples)
+            return [Read(example) for example in examples]
+
+    before = Read(POST)
+    [read] = varied([before], NAMES, 1.0, Reader(), lambda post, seen: Read(post.example, seen))
+    assert read.example.knowledge == "Grace Hopper - a woman" and read.seen is before
 
 
 def test_posts_that_become_too_long_stay_as_they_are() -> None:
-    def refuse(some: list[Example]) -> list[Read]:
-        raise TextError("the text", allowed="less", todo="split it")
+    class Refuser:
+        def encode(self, examples: Sequence[Example], pictures: Sequence[None]) -> list[Read]:
+            raise TextError("the text", allowed="less", todo="split it")
 
     posts = [Read(POST)]
-    assert reread(posts, NAMES, 1.0, refuse) == posts
+    assert varied(posts, NAMES, 1.0, Refuser(), lambda post, _: post) == posts
 
 
 @given(crops=st.integers(0, 3), side=st.integers(1, 6), pixels=st.integers(0, 3), seed=st.integers(0, 99))

@@ -17,7 +17,7 @@ def pieces(
     """
     from gmner.data import read
     from gmner.errors import DataError
-    from gmner.nn.pieces import learn_pieces, texts_of, write_pieces
+    from gmner.nn.pieces import learn_pieces, texts_of
 
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise DataError(
@@ -32,5 +32,5 @@ def pieces(
             todo="give posts that have them",
         )
     tokenizer = learn_pieces(texts, size)
-    write_pieces(output, tokenizer)
+    tokenizer.save_pretrained(str(output))
     typer.echo(f"{len(tokenizer)} sub-words of {len(texts)} texts written to {output}", err=True)

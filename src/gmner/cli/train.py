@@ -1,6 +1,7 @@
 """`gmner train`: a recipe and a data set in; a model folder with its card and its test predictions out."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -26,8 +27,6 @@ def train(
     Killed and started again, with the same recipe and data, it goes on after the last whole epoch. Several GPUs, or
     processor cores: the same command as `torchrun --nproc-per-node 2 -m gmner.cli.main train ...`.
     """
-    import os
-
     import torch
 
     from gmner.config import to_dict

@@ -5,7 +5,6 @@ row of the embedding table, which every training step clears, adds up and moves,
 """
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from gmner.expression import EXPANSION_KEY
@@ -34,8 +33,3 @@ def learn_pieces(texts: Iterable[str], size: int) -> Any:
     tokenizer.train_from_iterator(texts, trainer)
     learned = sorted(tokenizer.get_vocab().keys() - set(SPECIAL))  # which they are is certain, their order is not
     return BertTokenizer(vocab={piece: number for number, piece in enumerate((*SPECIAL, *learned))})
-
-
-def write_pieces(folder: Path, tokenizer: Any) -> None:
-    """A folder that stands wherever a tokenizer is named."""
-    tokenizer.save_pretrained(str(folder))

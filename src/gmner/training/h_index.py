@@ -27,7 +27,7 @@ from gmner.training.predictions import f1_scores, predict
 from gmner.training.processes import divided
 from gmner.training.recipe import Tested
 from gmner.training.regions import Regional, with_regions
-from gmner.training.varying import Varying, check_varying, names_by_type, reread, shifted
+from gmner.training.varying import Varying, check_varying, names_by_type, shifted, varied
 from gmner.types import Example
 
 
@@ -59,7 +59,7 @@ class HIndexTask(Task):
         self.codec = codec
         self.looking = looking
         self.varying = varying
-        self.names = names_by_type([post.example for post in train])
+        self.names = names_by_type([post.example for post in train]) if varying else {}
         self.posts = [self._told(post) for post in train]
         self.model = Learner(model, self.posts, width=model.config.width, looks=looking is not None)
         self.dev = dev
@@ -83,8 +83,10 @@ class HIndexTask(Task):
         if isinstance(batch, Glance):
             glimpsed, named = batch.only_named(lambda post, numbers: self._shifted(post, post.regions.at(numbers)))
             return Batch(self.codec.batch(glimpsed), names=self.model.names(named))
-        batch = self._varied(batch)
         posts = [one.post for one in batch]
+        if self.varying is not None:
+            posts = varied(posts, self.names, self.varying.names, self.codec, self._seeing)
+            batch = [self._told(post) for post in posts]
         source = self.codec.batch(posts)
         pieces, regions = source.pieces.shape[1], source.present.shape[1]
         return Batch(
@@ -98,13 +100,8 @@ class HIndexTask(Task):
     def _told(self, post: Encoded) -> Told[Encoded]:
         return told(self.codec, post) if self.looking else Told(post)
 
-    def _varied(self, batch: list[Told[Encoded]]) -> list[Told[Encoded]]:
-        """The posts as they are this time."""
-        if self.varying is None:
-            return batch
-        posts = [one.post for one in batch]
-        read = reread(posts, self.names, self.varying.names, lambda some: self.codec.encode(some, [None] * len(some)))
-        return [self._told(self._shifted(post, one.post.regions)) for post, one in zip(read, batch, strict=True)]
+    def _seeing(self, post: Encoded, before: Encoded) -> Encoded:
+        return self._shifted(post, before.regions)
 
     def _shifted(self, post: Encoded, regions: Seen) -> Encoded:
         """A post that sees these regions, as they are this time."""

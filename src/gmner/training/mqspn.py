@@ -30,7 +30,7 @@ from gmner.training.predictions import f1_scores, predict
 from gmner.training.processes import divided
 from gmner.training.recipe import Tested
 from gmner.training.regions import Regional, with_regions
-from gmner.training.varying import Varying, check_varying, names_by_type, reread, shifted
+from gmner.training.varying import Varying, check_varying, names_by_type, shifted, varied
 from gmner.types import Example
 
 TASKS = ("gmner", "mner", "eeg")
@@ -69,7 +69,7 @@ class MQSPNTask(Task):
         self.codec = codec
         self.looking = looking
         self.varying = varying
-        self.names = names_by_type([post.example for post in train])
+        self.names = names_by_type([post.example for post in train]) if varying else {}
         self.posts = [self._told(post) for post in train]
         width = model.encoder.config.hidden_size if isinstance(model, MQSPN) else 0
         self.model = Learner(model, self.posts, width=width, looks=looking is not None)
@@ -91,8 +91,10 @@ class MQSPNTask(Task):
         if isinstance(batch, Glance):
             glimpsed, named = batch.only_named(self._only_regions)
             return Batch(self.codec.batch(glimpsed), names=self.model.names(named))
-        batch = self._varied(batch)
         encoded = [one.post for one in batch]
+        if self.varying is not None:
+            encoded = varied(encoded, self.names, self.varying.names, self.codec, self._seeing)
+            batch = [self._told(post) for post in encoded]
         posts = self.codec.batch(encoded)
         pieces, regions = posts.pieces.shape[1], posts.regions.shape[1]
         return Batch(
@@ -106,16 +108,8 @@ class MQSPNTask(Task):
     def _told(self, post: Encoded) -> Told[Encoded]:
         return told(self.codec, post) if self.looking else Told(post)
 
-    def _varied(self, batch: list[Told[Encoded]]) -> list[Told[Encoded]]:
-        """The posts as they are this time."""
-        if self.varying is None:
-            return batch
-        posts = [one.post for one in batch]
-        read = reread(posts, self.names, self.varying.names, lambda some: self.codec.encode(some, [None] * len(some)))
-        return [
-            self._told(replace(post, boxes=one.post.boxes, looks=self._shifted(one.post.looks), places=one.post.places))
-            for post, one in zip(read, batch, strict=True)
-        ]
+    def _seeing(self, post: Encoded, before: Encoded) -> Encoded:
+        return replace(post, boxes=before.boxes, looks=self._shifted(before.looks), places=before.places)
 
     def _only_regions(self, post: Encoded, numbers: list[int]) -> Encoded:
         """A post of which these regions only are seen, as they are this time."""

@@ -7,7 +7,7 @@ pixels: candidates of a detector are never exact.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -70,14 +70,26 @@ def names_by_type(examples: Sequence[Example]) -> Names:
     return names
 
 
-def reread(
-    posts: Sequence[Post], names: Names, share: float, encode: Callable[[list[Example]], list[Post]]
+class Codec(Protocol[Post]):
+    """What reads posts; `pictures` may be None, and then what is seen of them is missing."""
+
+    def encode(self, examples: Sequence[Example], pictures: Sequence[None]) -> list[Post]:
+        """Every post as numbers."""
+
+
+def varied(
+    posts: Sequence[Post], names: Names, share: float, codec: Codec[Post], seeing: Callable[[Post, Post], Post]
 ) -> list[Post]:
-    """The posts with other names, as `encode` reads them without their pictures; as they are, if one is too long so."""
+    """The posts as they are this time: with other names, and what `seeing` lets a post see of the one it was.
+
+    Where a name makes a text too long, all keep their names.
+    """
+    examples = with_expansions([renamed(post.example, names, share) for post in posts])
     try:
-        return encode(with_expansions([renamed(post.example, names, share) for post in posts]))
+        read = codec.encode(examples, [None] * len(examples))
     except TextError:
-        return list(posts)
+        read = list(posts)
+    return [seeing(post, before) for post, before in zip(read, posts, strict=True)]
 
 
 def renamed(example: Example, names: Names, share: float) -> Example:
